@@ -1,0 +1,1 @@
+//! A DHCP client over any Ethernet, Ip and Datagrams.

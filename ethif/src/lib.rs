@@ -1,0 +1,1 @@
+//! Ethernet II and ARP over any Network.

@@ -1,0 +1,1 @@
+//! The facade: a prelude and aliases for common towers.

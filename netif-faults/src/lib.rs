@@ -1,0 +1,1 @@
+//! Network over Network: loss, duplication, reordering and more, from a seed.

@@ -1,0 +1,1 @@
+//! Network in memory: a link with virtual time.

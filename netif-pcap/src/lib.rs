@@ -1,0 +1,1 @@
+//! Network over Network: writes what passes into a capture; replays one.

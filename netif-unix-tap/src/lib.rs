@@ -1,0 +1,1 @@
+//! Network over a Linux tap device.

@@ -1,0 +1,1 @@
+//! Network over the Xen split network driver.

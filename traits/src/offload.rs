@@ -1,0 +1,210 @@
+//! What a device can do for the layers, and what a frame says of it.
+
+use core::num::NonZeroU16;
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Work that a device takes off the layers.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct Offload: u8 {
+        /// Completes a transport checksum on transmit ([`TxMeta::checksum`]).
+        const TX_CHECKSUM = 1 << 0;
+        /// Cuts large TCP segments ([`SegmentationKind::Tcp4`]).
+        const TSO4 = 1 << 1;
+        /// Cuts large TCP segments that carry CWR: the flag on the first only.
+        const TSO_ECN = 1 << 2;
+        /// Cuts a run of equal UDP datagrams ([`SegmentationKind::Udp4`]).
+        const USO4 = 1 << 3;
+        /// Says of received frames that their transport checksum holds
+        /// ([`RxMeta::checksum`]); frames without a verdict still occur.
+        const RX_CHECKSUM = 1 << 4;
+        /// Hands up several TCP segments as one large frame
+        /// ([`RxMeta::segment_size`]).
+        const LARGE_RECEIVE = 1 << 5;
+    }
+}
+
+/// What a device can do.
+///
+/// Asked for each packet, never remembered: a setting changed at run time
+/// holds from the next packet on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// The work that it takes off the layers.
+    pub offload: Offload,
+    /// The largest `len` of a [`write`](crate::Network::write) that asks for
+    /// segmentation, in bytes without the headers of the layers below the one
+    /// asked; 0 where no segmentation is offered.
+    pub gso_max_size: usize,
+}
+
+impl Capabilities {
+    /// No offload at all.
+    pub const NONE: Self = Self { offload: Offload::empty(), gso_max_size: 0 };
+
+    /// `offload`, with large frames of up to `gso_max_size` bytes.
+    pub const fn new(offload: Offload, gso_max_size: usize) -> Self {
+        Self { offload, gso_max_size }
+    }
+
+    /// What is left for the layer above one with a header of `header_len`
+    /// bytes.
+    #[must_use]
+    pub const fn below(mut self, header_len: usize) -> Self {
+        self.gso_max_size = self.gso_max_size.saturating_sub(header_len);
+        self
+    }
+}
+
+/// What a layer asks of the device for a frame that it sends.
+///
+/// Offsets count from the start of what the layer itself passed to `write`;
+/// each layer moves them by its own header with [`TxMeta::below`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct TxMeta {
+    /// A transport checksum to complete. Only with [`Offload::TX_CHECKSUM`].
+    pub checksum: Option<PartialChecksum>,
+    /// A large frame to cut. Only with the capability of its kind, and with
+    /// [`TxMeta::checksum`] set.
+    pub segmentation: Option<Segmentation>,
+    /// Another frame follows at once: the device may hold this one back until
+    /// a frame without this mark, or [`Layer::flush`](crate::Layer::flush).
+    pub more: bool,
+}
+
+/// A checksum that the device completes: it sums from `start` to the end of
+/// the frame and puts the complement at `start + offset`, where the partial
+/// sum of the pseudo-header stands already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartialChecksum {
+    /// First byte summed.
+    pub start: u16,
+    /// Where the field is, from `start` on.
+    pub offset: u16,
+}
+
+/// A frame that the device cuts into several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segmentation {
+    /// What it carries.
+    pub kind: SegmentationKind,
+    /// Bytes of transport payload in each frame but the last (`gso_size`).
+    pub size: NonZeroU16,
+    /// Bytes of headers before the payload.
+    pub header_len: u16,
+}
+
+/// What a large frame carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SegmentationKind {
+    /// TCP over IPv4. `cwr`: the segment has CWR set, which only the first
+    /// of the frames may carry ([`Offload::TSO_ECN`]).
+    Tcp4 {
+        /// CWR is set.
+        cwr: bool,
+    },
+    /// UDP over IPv4: every datagram gets a header of its own.
+    Udp4,
+}
+
+impl TxMeta {
+    /// Asks nothing: the frame goes out as it is.
+    pub const NONE: Self = Self { checksum: None, segmentation: None, more: false };
+
+    /// Asks that a checksum be completed.
+    #[must_use]
+    pub const fn with_checksum(mut self, start: u16, offset: u16) -> Self {
+        self.checksum = Some(PartialChecksum { start, offset });
+        self
+    }
+
+    /// Asks that the frame be cut.
+    #[must_use]
+    pub const fn with_segmentation(
+        mut self,
+        kind: SegmentationKind,
+        size: NonZeroU16,
+        header_len: u16,
+    ) -> Self {
+        self.segmentation = Some(Segmentation { kind, size, header_len });
+        self
+    }
+
+    /// Says whether another frame follows at once.
+    #[must_use]
+    pub const fn with_more(mut self, more: bool) -> Self {
+        self.more = more;
+        self
+    }
+
+    /// The same request as the layer below sees it, which puts `header_len`
+    /// bytes in front.
+    #[must_use]
+    pub const fn below(mut self, header_len: u16) -> Self {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.start = checksum.start.saturating_add(header_len);
+        }
+        if let Some(segmentation) = &mut self.segmentation {
+            segmentation.header_len = segmentation.header_len.saturating_add(header_len);
+        }
+        self
+    }
+}
+
+/// What the device says of a frame that it received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct RxMeta {
+    /// Its word on the transport checksum. IPv4's own header checksum is
+    /// always verified by the layer.
+    pub checksum: ChecksumVerdict,
+    /// Bytes of payload in each segment within, for a frame that was made of
+    /// several (large receive).
+    pub segment_size: Option<NonZeroU16>,
+}
+
+impl RxMeta {
+    /// No word on anything.
+    pub const NONE: Self = Self { checksum: ChecksumVerdict::Unchecked, segment_size: None };
+
+    /// With a verdict on the transport checksum.
+    #[must_use]
+    pub const fn with_checksum(mut self, verdict: ChecksumVerdict) -> Self {
+        self.checksum = verdict;
+        self
+    }
+
+    /// With the size of the segments within.
+    #[must_use]
+    pub const fn with_segment_size(mut self, size: Option<NonZeroU16>) -> Self {
+        self.segment_size = size;
+        self
+    }
+}
+
+/// A device's word on a transport checksum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ChecksumVerdict {
+    /// None: the layer verifies.
+    #[default]
+    Unchecked,
+    /// It was verified and holds.
+    Verified,
+    /// It was never filled in (the sender shares this machine) and the bytes
+    /// are whole. The field holds the sum of the pseudo-header, at the place
+    /// given, counted from the start of the frame.
+    Blank(PartialChecksum),
+}
+
+impl ChecksumVerdict {
+    /// Whether the layer need not verify.
+    pub const fn is_trusted(self) -> bool {
+        match self {
+            Self::Unchecked => false,
+            Self::Verified | Self::Blank(_) => true,
+        }
+    }
+}

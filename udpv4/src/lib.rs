@@ -1,0 +1,1 @@
+//! UDP over any Ip.
