@@ -1,1 +1,49 @@
-fn main() {}
+//! `cargo xtask`: what cargo alone cannot do.
+//!
+//! `cargo xtask test` installs what the checks need and runs all of them; the
+//! other commands run one part by itself.
+
+mod checks;
+mod footprint;
+mod install;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xshell::Shell;
+
+/// Installs, checks and tests the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing, then pass every check and every test.
+    Test {
+        /// Only the steps whose name contains this text.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Install nothing: a step whose tool is missing is skipped and named.
+        #[arg(long)]
+        no_install: bool,
+    },
+    /// Install what the tests need, nothing else.
+    Install,
+    /// Build the tower without std and print how many instructions its
+    /// receive path has.
+    Footprint,
+}
+
+fn main() -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(env!("CARGO_MANIFEST_DIR"));
+    shell.change_dir("..");
+    match Arguments::parse().command {
+        Command::Test { only, no_install } => checks::run(&shell, only.as_deref(), !no_install),
+        Command::Install => install::all(&shell).map(drop),
+        Command::Footprint => footprint::print(&shell),
+    }
+}

@@ -1,0 +1,128 @@
+//! Every check of the project, in the order in which they fail fastest.
+
+use std::env;
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+use xshell::{Shell, cmd};
+
+use crate::{footprint, install};
+
+/// One check: its name, the programs it cannot do without, what it does.
+struct Step {
+    name: &'static str,
+    needs: &'static [&'static str],
+    run: fn(&Shell) -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "format", needs: &[], run: format },
+    Step { name: "lints", needs: &[], run: lints },
+    Step { name: "documentation", needs: &[], run: documentation },
+    Step { name: "names", needs: &[], run: names },
+    Step { name: "dependencies", needs: &["cargo-deny"], run: dependencies },
+    Step { name: "no-std", needs: &["cc", "nm", "objdump"], run: no_std },
+    Step { name: "tests", needs: &[], run: tests },
+    Step {
+        name: "linux",
+        needs: &["ip", "curl", "ping", "arping", "tshark", "dnsmasq"],
+        run: linux,
+    },
+    Step { name: "program", needs: &[], run: program },
+];
+
+/// Runs every step whose name contains `only`.
+///
+/// A step whose programs are missing is named and skipped; where `CI` is set
+/// that is a failure.
+pub(crate) fn run(shell: &Shell, only: Option<&str>, may_install: bool) -> Result<()> {
+    let missing = if may_install { install::all(shell)? } else { Vec::new() };
+    let (mut passed, mut failed, mut skipped) = (0, Vec::new(), Vec::new());
+    for step in STEPS.iter().filter(|step| only.is_none_or(|text| step.name.contains(text))) {
+        let lacks: Vec<_> = step
+            .needs
+            .iter()
+            .filter(|name| missing.iter().any(|m| m == *name) || !install::has(name))
+            .collect();
+        if !lacks.is_empty() {
+            eprintln!("\n=== {} SKIPPED: not here: {lacks:?}", step.name);
+            skipped.push(step.name);
+            continue;
+        }
+        eprintln!("\n=== {}", step.name);
+        let start = Instant::now();
+        match (step.run)(shell) {
+            Ok(()) => {
+                eprintln!("=== {} passed in {:.0} s", step.name, start.elapsed().as_secs_f32());
+                passed += 1;
+            }
+            Err(error) => {
+                eprintln!("=== {} FAILED: {error:#}", step.name);
+                failed.push(step.name);
+            }
+        }
+    }
+    eprintln!("\nsteps: {passed} passed, failed: {failed:?}, skipped: {skipped:?}");
+    ensure!(failed.is_empty(), "failed: {failed:?}");
+    if !skipped.is_empty() && env::var_os("CI").is_some() {
+        bail!("skipped in CI: {skipped:?}");
+    }
+    ensure!(passed > 0, "no step has that name");
+    Ok(())
+}
+
+fn format(shell: &Shell) -> Result<()> {
+    Ok(cmd!(shell, "cargo fmt --all --check").run()?)
+}
+
+fn lints(shell: &Shell) -> Result<()> {
+    cmd!(shell, "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings").run()?;
+    // What a unikernel or a small device builds: nothing but the features asked for.
+    for package in ["traits", "ethif", "ipv4", "udpv4", "tcpv4", "dhcp-client", "os", "fata"] {
+        cmd!(shell, "cargo clippy -p {package} --no-default-features --locked -- -D warnings").run()?;
+    }
+    Ok(())
+}
+
+fn documentation(shell: &Shell) -> Result<()> {
+    let _strict = shell.push_env("RUSTDOCFLAGS", "-D warnings");
+    Ok(cmd!(shell, "cargo doc --workspace --no-deps --all-features --locked").run()?)
+}
+
+/// Files and functions stay small enough to be seen at one glance.
+fn names(shell: &Shell) -> Result<()> {
+    let files = cmd!(shell, "git ls-files *.rs").quiet().read()?;
+    let mut large = Vec::new();
+    for file in files.lines().filter(|file| !file.contains("/tests/")) {
+        let lines = shell.read_file(file)?.lines().count();
+        if lines > 500 {
+            large.push(format!("{file}: {lines} lines"));
+        }
+    }
+    ensure!(large.is_empty(), "files of over 500 lines: {large:?}");
+    Ok(())
+}
+
+fn dependencies(shell: &Shell) -> Result<()> {
+    Ok(cmd!(shell, "cargo deny --offline check licenses bans sources").run()?)
+}
+
+fn no_std(shell: &Shell) -> Result<()> {
+    footprint::check(shell)
+}
+
+fn tests(shell: &Shell) -> Result<()> {
+    cmd!(shell, "cargo test --workspace --exclude tests --all-features --locked").run()?;
+    // The same tests over storage that the caller hands over.
+    Ok(cmd!(shell, "cargo test -p tcpv4 --no-default-features --locked").run()?)
+}
+
+/// Whole towers: in simulation, and on a tap against the kernel.
+fn linux(shell: &Shell) -> Result<()> {
+    Ok(cmd!(shell, "cargo test --release -p tests --locked").run()?)
+}
+
+/// The main job, as a user starts it.
+fn program(shell: &Shell) -> Result<()> {
+    Ok(cmd!(shell, "cargo run --release --locked").run()?)
+}

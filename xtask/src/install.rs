@@ -1,0 +1,79 @@
+//! The programs that the checks need, and how they come onto the machine.
+
+use std::collections::HashSet;
+use std::env;
+use std::path::Path;
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+/// A program, and the Debian package that has it.
+struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Program {
+    Program { name, package }
+}
+
+/// What the tests against the kernel's network stack run.
+const PROGRAMS: &[Program] = &[
+    program("ip", "iproute2"),
+    program("curl", "curl"),
+    program("ping", "iputils-ping"),
+    program("arping", "iputils-arping"),
+    program("tshark", "tshark"),
+    program("tcpdump", "tcpdump"),
+    program("dnsmasq", "dnsmasq-base"),
+    program("nm", "binutils"),
+    program("objdump", "binutils"),
+    program("cc", "gcc"),
+    program("c++", "g++"),
+];
+
+/// Whether `name` is on the path, or where a system keeps its daemons.
+pub(crate) fn has(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin".into(), "/sbin".into()]);
+    folders.iter().any(|folder| folder.join(name).is_file())
+}
+
+/// Installs what is missing, and names what could not be installed.
+pub(crate) fn all(shell: &Shell) -> Result<Vec<String>> {
+    let packages: HashSet<_> = PROGRAMS.iter().filter(|p| !has(p.name)).map(|p| p.package).collect();
+    if !packages.is_empty() {
+        apt(shell, packages);
+    }
+    if !has("cargo-deny") {
+        // Its advisory database is fetched from elsewhere; licences, bans and
+        // sources need nothing but the lock file.
+        let _ = cmd!(shell, "cargo install --locked --no-default-features cargo-deny").run();
+    }
+    let wanted = PROGRAMS.iter().map(|p| p.name).chain(["cargo-deny"]);
+    let missing: Vec<_> = wanted.filter(|name| !has(name)).map(str::to_owned).collect();
+    if !missing.is_empty() {
+        eprintln!("NOT INSTALLED: {}", missing.join(", "));
+    }
+    Ok(missing)
+}
+
+fn apt(shell: &Shell, packages: HashSet<&str>) {
+    if !Path::new("/usr/bin/apt-get").exists() {
+        eprintln!("no apt-get here: install by hand: {packages:?}");
+        return;
+    }
+    let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
+    let root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
+    let sudo: &[&str] = if root { &[] } else { &["sudo", "--preserve-env=DEBIAN_FRONTEND"] };
+    let run = |words: &[&str]| {
+        let words: Vec<_> = sudo.iter().chain(words).copied().collect();
+        let (program, arguments) = (words[0], &words[1..]);
+        cmd!(shell, "{program} {arguments...}").run()
+    };
+    let install: Vec<_> =
+        ["apt-get", "install", "-y", "--no-install-recommends"].into_iter().chain(packages).collect();
+    // A missing package shows itself in the list of what is still missing.
+    let _ = run(&["apt-get", "update", "-q"]).and_then(|()| run(&install));
+}
