@@ -71,12 +71,14 @@ pub use ip::{
 pub use layer::Layer;
 pub use network::{Frame, Network, NetworkStatistics};
 pub use offload::{
-    Capabilities, ChecksumVerdict, Offload, PartialChecksum, RxMeta, Segmentation, SegmentationKind, TxMeta,
+    Capabilities, ChecksumVerdict, LinkCast, Offload, PartialChecksum, RxMeta, Segmentation, SegmentationKind,
+    TxMeta,
 };
 pub use rand_core::Rng;
 pub use send::SendError;
 pub use time::{Clock, DateTime, Time};
 pub use wakers::WakerSet;
+pub use wire::{Cidr, EtherType, MacAddr, Protocol};
 
 /// What a task returns that can neither end nor fail.
 pub type Never = core::convert::Infallible;

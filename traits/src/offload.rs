@@ -164,11 +164,16 @@ pub struct RxMeta {
     /// Bytes of payload in each segment within, for a frame that was made of
     /// several (large receive).
     pub segment_size: Option<NonZeroU16>,
+    /// Whom the frame was addressed to. Set by the Ethernet layer; a packet
+    /// that came as [`LinkCast::Broadcast`] or [`LinkCast::Multicast`] gets no
+    /// ICMP error and no TCP segment in answer (RFC 1122 §3.2.2, §4.2.3.10).
+    pub link: LinkCast,
 }
 
 impl RxMeta {
     /// No word on anything.
-    pub const NONE: Self = Self { checksum: ChecksumVerdict::Unchecked, segment_size: None };
+    pub const NONE: Self =
+        Self { checksum: ChecksumVerdict::Unchecked, segment_size: None, link: LinkCast::Host };
 
     /// With a verdict on the transport checksum.
     #[must_use]
@@ -183,6 +188,41 @@ impl RxMeta {
         self.segment_size = size;
         self
     }
+
+    /// With whom the frame was addressed to.
+    #[must_use]
+    pub const fn with_link(mut self, link: LinkCast) -> Self {
+        self.link = link;
+        self
+    }
+
+    /// The same word as the layer above sees it, which does not see the first
+    /// `header_len` bytes: the opposite of [`TxMeta::below`].
+    ///
+    /// A [`Blank`](ChecksumVerdict::Blank) field that begins within those
+    /// bytes makes no sense and leaves the packet unchecked.
+    #[must_use]
+    pub const fn above(mut self, header_len: u16) -> Self {
+        if let ChecksumVerdict::Blank(place) = self.checksum {
+            self.checksum = match place.start.checked_sub(header_len) {
+                Some(start) => ChecksumVerdict::Blank(PartialChecksum { start, offset: place.offset }),
+                None => ChecksumVerdict::Unchecked,
+            };
+        }
+        self
+    }
+}
+
+/// Whom a frame was addressed to on the link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LinkCast {
+    /// This host alone.
+    #[default]
+    Host,
+    /// Everybody.
+    Broadcast,
+    /// A group.
+    Multicast,
 }
 
 /// A device's word on a transport checksum.
