@@ -1,1 +1,213 @@
-//! timers.
+//! What is due next among many: a heap of deadlines by slot.
+
+use core::ops::DerefMut;
+
+use traits::Instant;
+
+/// An array that grows at its end.
+pub(crate) trait Array<T>: Default + DerefMut<Target = [T]> {
+    /// `false` when there is no room.
+    fn push(&mut self, value: T) -> bool;
+    fn pop(&mut self) -> Option<T>;
+}
+
+#[cfg(feature = "alloc")]
+impl<T> Array<T> for alloc::vec::Vec<T> {
+    fn push(&mut self, value: T) -> bool {
+        self.push(value);
+        true
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.pop()
+    }
+}
+
+impl<T, const N: usize> Array<T> for heapless::Vec<T, N> {
+    fn push(&mut self, value: T) -> bool {
+        self.push(value).is_ok()
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.pop()
+    }
+}
+
+/// No place in the heap.
+const NOWHERE: u32 = u32::MAX;
+
+/// A binary heap with at most one deadline for each slot: O(log n) to set and
+/// to fire, O(1) to ask. A deadline that moves back is not moved here: the
+/// slot fires early, finds nothing due and sets it anew, so that an
+/// acknowledgement which restarts a timer costs nothing.
+///
+/// Bound: one entry for each slot that ever had a deadline at once.
+#[derive(Default, Debug)]
+pub(crate) struct Timers<H, P> {
+    heap: H,
+    places: P,
+}
+
+impl<H: Array<(Instant, u32)>, P: Array<u32>> Timers<H, P> {
+    /// When the first slot is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Makes sure that `slot` fires by `deadline`; earlier is possible.
+    pub(crate) fn fire_by(&mut self, slot: u32, deadline: Instant) {
+        while self.places.len() <= slot as usize {
+            if !self.places.push(NOWHERE) {
+                return;
+            }
+        }
+        let place = self.places.get(slot as usize).copied().unwrap_or(NOWHERE);
+        match self.heap.get_mut(place as usize) {
+            Some((armed, _)) if *armed <= deadline => {}
+            Some((armed, _)) => {
+                *armed = deadline;
+                self.up(place as usize);
+            }
+            None => {
+                let end = self.heap.len();
+                if self.heap.push((deadline, slot)) {
+                    self.settle(end, (deadline, slot));
+                    self.up(end);
+                }
+            }
+        }
+    }
+
+    /// Forgets the deadline of `slot`.
+    pub(crate) fn cancel(&mut self, slot: u32) {
+        let place = self.places.get(slot as usize).copied().unwrap_or(NOWHERE);
+        if place != NOWHERE {
+            self.remove(place as usize);
+        }
+    }
+
+    /// Takes a slot that is due at `now`.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<u32> {
+        let &(deadline, slot) = self.heap.first()?;
+        if deadline > now {
+            return None;
+        }
+        self.remove(0);
+        Some(slot)
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some((_, slot)) = self.heap.get(at).copied()
+            && let Some(place) = self.places.get_mut(slot as usize)
+        {
+            *place = NOWHERE;
+        }
+        let Some(last) = self.heap.pop() else { return };
+        if at < self.heap.len() {
+            self.settle(at, last);
+            self.down(at);
+            self.up(at);
+        }
+    }
+
+    fn up(&mut self, mut at: usize) {
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if !self.swap_if_later(parent, at) {
+                break;
+            }
+            at = parent;
+        }
+    }
+
+    fn down(&mut self, mut at: usize) {
+        loop {
+            let key = |i: usize| self.heap.get(i).map_or(Instant::MAX, |(deadline, _)| *deadline);
+            let (left, right) = (2 * at + 1, 2 * at + 2);
+            let child = if key(right) < key(left) { right } else { left };
+            if !self.swap_if_later(at, child) {
+                break;
+            }
+            at = child;
+        }
+    }
+
+    /// Swaps parent and child when the parent is later.
+    fn swap_if_later(&mut self, parent: usize, child: usize) -> bool {
+        match (self.heap.get(parent).copied(), self.heap.get(child).copied()) {
+            (Some(above), Some(below)) if above.0 > below.0 => {
+                self.settle(parent, below);
+                self.settle(child, above);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts an entry at a place, and notes the place.
+    fn settle(&mut self, at: usize, entry: (Instant, u32)) {
+        if let Some(place) = self.heap.get_mut(at) {
+            *place = entry;
+        }
+        if let Some(place) = self.places.get_mut(entry.1 as usize) {
+            *place = at as u32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    type Growing = Timers<Vec<(Instant, u32)>, Vec<u32>>;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        FireBy(u32, u64),
+        Cancel(u32),
+        Advance(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0u32..20, 0u64..100).prop_map(|(slot, ahead)| Step::FireBy(slot, ahead)),
+            (0u32..20).prop_map(Step::Cancel),
+            (0u64..30).prop_map(Step::Advance),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn fires_in_order_and_none_late(steps in proptest::collection::vec(step(), 0..300)) {
+            let (mut timers, mut model, mut now) = (Growing::default(), BTreeMap::<u32, u64>::new(), 0);
+            for step in steps {
+                match step {
+                    Step::FireBy(slot, ahead) => {
+                        timers.fire_by(slot, Instant::from_nanos(now + ahead));
+                        let armed = model.entry(slot).or_insert(u64::MAX);
+                        *armed = (*armed).min(now + ahead);
+                    }
+                    Step::Cancel(slot) => {
+                        timers.cancel(slot);
+                        model.remove(&slot);
+                    }
+                    Step::Advance(by) => {
+                        now += by;
+                        let mut last = 0;
+                        while let Some(slot) = timers.pop_due(Instant::from_nanos(now)) {
+                            let deadline = model.remove(&slot).unwrap();
+                            prop_assert!(deadline <= now && deadline >= last);
+                            last = deadline;
+                        }
+                        prop_assert!(model.values().all(|deadline| *deadline > now));
+                    }
+                }
+                let first = model.values().min().map(|nanos| Instant::from_nanos(*nanos));
+                prop_assert_eq!(timers.next(), first);
+            }
+        }
+    }
+}

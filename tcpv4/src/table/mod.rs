@@ -1,0 +1,14 @@
+//! What the layer remembers, and how it is found: an index over tuples, and
+//! slots with lists through them. It knows nothing of the protocol.
+
+mod index;
+mod slab;
+mod tuple;
+
+#[cfg(feature = "alloc")]
+pub(crate) use index::Cell;
+pub(crate) use index::{Cells, Entry, Index};
+#[cfg(feature = "alloc")]
+pub(crate) use slab::Pages;
+pub(crate) use slab::{Arena, List, Slab, Slot};
+pub(crate) use tuple::Tuple;

@@ -1,0 +1,309 @@
+//! Slots that are taken and given back, and lists through them.
+
+/// A growing array of `T` that never moves what it holds while it need not.
+pub(crate) trait Arena<T>: Default {
+    fn len(&self) -> usize;
+    fn get(&self, at: usize) -> Option<&T>;
+    fn get_mut(&mut self, at: usize) -> Option<&mut T>;
+    /// `false` when there is no room.
+    fn push(&mut self, value: T) -> bool;
+}
+
+impl<T, const N: usize> Arena<T> for heapless::Vec<T, N> {
+    fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    fn get(&self, at: usize) -> Option<&T> {
+        self.as_slice().get(at)
+    }
+
+    fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        self.as_mut_slice().get_mut(at)
+    }
+
+    fn push(&mut self, value: T) -> bool {
+        heapless::Vec::push(self, value).is_ok()
+    }
+}
+
+/// Pages of [`PAGE`] each: growing copies nothing, and wastes no more than a
+/// page. Only the first grows like any `Vec`, for towers with few connections.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct Pages<T>(alloc::vec::Vec<alloc::vec::Vec<T>>);
+
+#[cfg(feature = "alloc")]
+const PAGE: usize = 64;
+
+#[cfg(feature = "alloc")]
+impl<T> Default for Pages<T> {
+    fn default() -> Self {
+        Self(alloc::vec::Vec::new())
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T> Arena<T> for Pages<T> {
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |page| (self.0.len() - 1) * PAGE + page.len())
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&T> {
+        self.0.get(at / PAGE)?.get(at % PAGE)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        self.0.get_mut(at / PAGE)?.get_mut(at % PAGE)
+    }
+
+    fn push(&mut self, value: T) -> bool {
+        use alloc::vec::Vec;
+        match self.0.last_mut() {
+            Some(page) if page.len() < PAGE => page.push(value),
+            last => {
+                let mut page = Vec::with_capacity(if last.is_some() { PAGE } else { 4 });
+                page.push(value);
+                self.0.push(page);
+            }
+        }
+        true
+    }
+}
+
+/// The end of a list.
+const END: u32 = u32::MAX;
+/// In no list.
+const APART: u32 = u32::MAX - 1;
+
+/// A slot: what it holds, how often it was given back, its neighbours in the
+/// one list it may stand in.
+#[derive(Debug)]
+pub struct Slot<T> {
+    generation: u32,
+    prev: u32,
+    next: u32,
+    value: Option<T>,
+}
+
+/// Slots of one kind. Bound: `limit`, set by [`Slab::new`].
+#[derive(Debug)]
+pub(crate) struct Slab<A> {
+    slots: A,
+    free: u32,
+    len: usize,
+    limit: usize,
+}
+
+/// A list through the slots of one slab, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    head: u32,
+    tail: u32,
+}
+
+impl List {
+    pub(crate) const EMPTY: Self = Self { head: END, tail: END };
+
+    pub(crate) const fn front(&self) -> Option<u32> {
+        if self.head == END { None } else { Some(self.head) }
+    }
+}
+
+impl<A> Slab<A> {
+    /// An empty slab of at most `limit` slots.
+    pub(crate) fn new(limit: usize) -> Self
+    where
+        A: Default,
+    {
+        Self { slots: A::default(), free: END, len: 0, limit: limit.min(1 << 30) }
+    }
+
+    /// Slots taken.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// What is taken already stays.
+    pub(crate) const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Takes a slot; gives `value` back when all are taken.
+    pub(crate) fn insert<T>(&mut self, value: T) -> Result<u32, T>
+    where
+        A: Arena<Slot<T>>,
+    {
+        if self.len >= self.limit {
+            return Err(value);
+        }
+        if self.free == END {
+            let fresh = self.slots.len() as u32;
+            if !self.slots.push(Slot { generation: 0, prev: APART, next: END, value: None }) {
+                return Err(value);
+            }
+            self.free = fresh;
+        }
+        let at = self.free;
+        match self.slots.get_mut(at as usize) {
+            Some(slot) => {
+                self.free = slot.next;
+                slot.prev = APART;
+                slot.value = Some(value);
+                self.len += 1;
+                Ok(at)
+            }
+            None => Err(value),
+        }
+    }
+
+    /// Gives a slot back, taken out of `list` if it stands in it.
+    pub(crate) fn remove<T>(&mut self, at: u32, list: &mut List) -> Option<T>
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.unlink(list, at);
+        let slot = self.slots.get_mut(at as usize)?;
+        let value = slot.value.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = self.free;
+        self.free = at;
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// The value in a slot that is taken.
+    #[inline]
+    pub(crate) fn get<T>(&self, at: u32) -> Option<&T>
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.slots.get(at as usize)?.value.as_ref()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut<T>(&mut self, at: u32) -> Option<&mut T>
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.slots.get_mut(at as usize)?.value.as_mut()
+    }
+
+    /// How often the slot was given back: the same number means the same
+    /// value.
+    #[inline]
+    pub(crate) fn generation<T>(&self, at: u32) -> u32
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.slots.get(at as usize).map_or(0, |slot| slot.generation)
+    }
+
+    /// Puts a slot that stands in no list at the end of `list`; `false` when
+    /// it stands in one.
+    pub(crate) fn push_back<T>(&mut self, list: &mut List, at: u32) -> bool
+    where
+        A: Arena<Slot<T>>,
+    {
+        let Some(slot) = self.slots.get_mut(at as usize) else { return false };
+        if slot.prev != APART || slot.value.is_none() {
+            return false;
+        }
+        (slot.prev, slot.next) = (list.tail, END);
+        match self.slots.get_mut(list.tail as usize) {
+            Some(last) => last.next = at,
+            None => list.head = at,
+        }
+        list.tail = at;
+        true
+    }
+
+    /// Takes a slot out of `list`, in which it stands or else in none.
+    pub(crate) fn unlink<T>(&mut self, list: &mut List, at: u32) -> bool
+    where
+        A: Arena<Slot<T>>,
+    {
+        let Some(slot) = self.slots.get_mut(at as usize) else { return false };
+        if slot.prev == APART {
+            return false;
+        }
+        let (prev, next) = (slot.prev, slot.next);
+        slot.prev = APART;
+        match self.slots.get_mut(prev as usize) {
+            Some(before) => before.next = next,
+            None => list.head = next,
+        }
+        match self.slots.get_mut(next as usize) {
+            Some(after) => after.prev = prev,
+            None => list.tail = prev,
+        }
+        true
+    }
+
+    /// Whether a slot stands in a list.
+    pub(crate) fn is_linked<T>(&self, at: u32) -> bool
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.slots.get(at as usize).is_some_and(|slot| slot.prev != APART)
+    }
+
+    /// Calls `each` for all slots taken: only for what concerns every one.
+    pub(crate) fn for_each<T>(&self, mut each: impl FnMut(u32, &T))
+    where
+        A: Arena<Slot<T>>,
+    {
+        for at in 0..self.slots.len() as u32 {
+            if let Some(value) = self.get(at) {
+                each(at, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    type Fixed = heapless::Vec<Slot<u8>, 3>;
+
+    #[test]
+    fn slots_are_bounded_and_used_again() {
+        let mut slab = Slab::<Fixed>::new(100);
+        let mut list = List::EMPTY;
+        assert_eq!([slab.insert(7), slab.insert(8), slab.insert(9)], [Ok(0), Ok(1), Ok(2)]);
+        assert_eq!(slab.insert(10), Err(10));
+        assert_eq!(slab.generation(1), 0);
+        assert_eq!((slab.remove(1, &mut list), slab.remove(1, &mut list)), (Some(8), None));
+        assert_eq!((slab.insert(11), slab.generation(1), slab.len()), (Ok(1), 1, 3));
+    }
+
+    #[test]
+    fn lists_keep_their_order() {
+        let mut slab = Slab::<Pages<Slot<u32>>>::new(1000);
+        let mut list = List::EMPTY;
+        for n in 0..200 {
+            assert_eq!(slab.insert(n), Ok(n));
+            assert!(slab.push_back(&mut list, n));
+            assert!(!slab.push_back(&mut list, n), "once");
+        }
+        for n in (0..200).filter(|n| n % 3 != 0) {
+            assert!(slab.unlink(&mut list, n));
+            assert!(!slab.unlink(&mut list, n));
+        }
+        assert_eq!(slab.remove(0, &mut list), Some(0));
+        let mut seen = Vec::new();
+        while let Some(n) = list.front() {
+            slab.unlink(&mut list, n);
+            seen.push(n);
+        }
+        assert_eq!(seen, (1..67).map(|n| n * 3).collect::<Vec<_>>());
+    }
+}
