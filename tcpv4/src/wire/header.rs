@@ -1,0 +1,143 @@
+//! The TCP header (RFC 9293 §3.1).
+
+use core::net::Ipv4Addr;
+use core::num::NonZeroU16;
+
+use traits::RxMeta;
+use wire::{Checksum, Protocol};
+use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::Options;
+use crate::segment::{Control, Ecn, Marks, Segment, Transmit};
+use crate::{SeqNum, Window};
+
+/// Bytes of the header without options.
+pub const HEADER_LEN: usize = 20;
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Header {
+    src_port: U16,
+    dst_port: U16,
+    seq: U32,
+    ack: U32,
+    data_offset: u8,
+    flags: u8,
+    window: U16,
+    checksum: U16,
+    urgent: U16,
+}
+
+/// Both ports of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Ports {
+    /// The sender's.
+    pub src: u16,
+    /// The receiver's.
+    pub dst: u16,
+}
+
+/// Why bytes are no segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeaderError {
+    /// Shorter than its header, or a header shorter than 20 bytes.
+    Truncated,
+    /// The checksum is wrong.
+    Checksum,
+    /// SYN and FIN together, which mean nothing.
+    Flags,
+}
+
+/// Reads the segment that `payload`, the payload of an IPv4 packet, carries.
+///
+/// The checksum is verified unless the device's word on it is good.
+///
+/// # Errors
+///
+/// See [`HeaderError`].
+#[inline]
+pub fn parse<'a>(
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    tos: u8,
+    meta: &RxMeta,
+    payload: &'a [u8],
+) -> Result<(Ports, Segment<'a>), HeaderError> {
+    let (header, rest) = Header::ref_from_prefix(payload).map_err(|_| HeaderError::Truncated)?;
+    let options_len = usize::from(header.data_offset >> 4)
+        .checked_sub(HEADER_LEN / 4)
+        .ok_or(HeaderError::Truncated)?
+        * 4;
+    let (options, data) = rest.split_at_checked(options_len).ok_or(HeaderError::Truncated)?;
+    if !meta.checksum.is_trusted() {
+        let sum = Checksum::pseudo(src, dst, Protocol::TCP, payload.len()).bytes(payload);
+        if sum.finish() != 0 {
+            return Err(HeaderError::Checksum);
+        }
+    }
+    let flags = header.flags;
+    // RST outweighs what stands beside it; SYN and FIN exclude each other.
+    let control = match (flags & RST != 0, flags & SYN != 0, flags & FIN != 0) {
+        (true, _, _) => Some(Control::Rst),
+        (false, true, true) => return Err(HeaderError::Flags),
+        (false, true, false) => Some(Control::Syn),
+        (false, false, true) => Some(Control::Fin),
+        (false, false, false) => None,
+    };
+    let segment = Segment {
+        seq: SeqNum::new(header.seq.get()),
+        ack: (flags & ACK != 0).then(|| SeqNum::new(header.ack.get())),
+        window: Window(header.window.get()),
+        control,
+        marks: Marks::from_bits_truncate(flags),
+        options: Options::parse(options),
+        ecn: Ecn::from_tos(tos),
+        payload: data,
+        segment_size: meta.segment_size,
+    };
+    Ok((Ports { src: header.src_port.get(), dst: header.dst_port.get() }, segment))
+}
+
+/// Writes header and options of `transmit` into the first
+/// [`Transmit::header_len`] bytes of `buffer`, with the checksum field as
+/// given. Returns the room left for the data; `None` (and nothing written)
+/// when `buffer` is too short.
+pub fn emit<'b>(transmit: &Transmit, ports: Ports, checksum: u16, buffer: &'b mut [u8]) -> Option<&'b mut [u8]> {
+    let (head, data) = buffer.split_at_mut_checked(transmit.header_len())?;
+    let (fixed, options) = head.split_at_mut_checked(HEADER_LEN)?;
+    let control = match transmit.control {
+        Some(Control::Syn) => SYN,
+        Some(Control::Fin) => FIN,
+        Some(Control::Rst) => RST,
+        None => 0,
+    };
+    let ack = if transmit.ack.is_some() { ACK } else { 0 };
+    let header = Header {
+        src_port: ports.src.into(),
+        dst_port: ports.dst.into(),
+        seq: transmit.seq.value().into(),
+        ack: transmit.ack.map_or(0, SeqNum::value).into(),
+        data_offset: ((transmit.header_len() / 4) << 4) as u8,
+        flags: control | ack | transmit.marks.bits(),
+        window: transmit.window.0.into(),
+        checksum: checksum.into(),
+        urgent: 0.into(),
+    };
+    header.write_to(fixed).ok()?;
+    transmit.options.emit(options);
+    Some(data)
+}
+
+/// The place of the checksum within the header, in bytes.
+pub const CHECKSUM_OFFSET: u16 = 16;
+
+/// A segment size as it goes into requests to the device.
+pub(crate) const fn nonzero(size: u32) -> Option<NonZeroU16> {
+    NonZeroU16::new(if size > u16::MAX as u32 { u16::MAX } else { size as u16 })
+}
