@@ -1,0 +1,256 @@
+//! The bottom on Linux: `epoll`, edge-triggered, with an `eventfd` for wakes
+//! from other threads.
+
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{self, Poll};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+use traits::{Instant, Time, WakerSet};
+
+use super::Reactor;
+use crate::run::Wait;
+use crate::{Bottom, Notify, Os};
+
+/// Events taken from the system in one go.
+const EVENTS: usize = 64;
+
+/// Marks the event of the notifier; no source has this key.
+const NOTIFIED: u64 = u64::MAX;
+
+/// `epoll` and what comes with it.
+pub struct Unix {
+    shared: Rc<Shared>,
+    notifier: Notifier,
+    /// What the last wait brought.
+    events: RefCell<Vec<epoll::Event>>,
+    spinning: Cell<bool>,
+    /// The system has no `epoll_pwait2`: Linux before 5.11.
+    coarse: Cell<bool>,
+    random: RefCell<ChaCha20Rng>,
+}
+
+impl fmt::Debug for Unix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unix").field("spinning", &self.spinning).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    epoll: OwnedFd,
+    sources: RefCell<Vec<Place>>,
+}
+
+/// Where a source is; its generation tells an event of an earlier source in
+/// the same place.
+struct Place {
+    generation: u32,
+    waiting: Option<Rc<Waiting>>,
+}
+
+/// Who waits for a source.
+#[derive(Default)]
+struct Waiting {
+    readable: WakerSet<4>,
+    writable: WakerSet<4>,
+}
+
+/// A descriptor that the run loop watches.
+pub struct Source {
+    fd: OwnedFd,
+    place: usize,
+    waiting: Rc<Waiting>,
+    shared: Rc<Shared>,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.fd).finish()
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // A descriptor that was duplicated would be watched on otherwise.
+        let _ = epoll::delete(&self.shared.epoll, &self.fd);
+        if let Some(place) = self.shared.sources.borrow_mut().get_mut(self.place) {
+            place.waiting = None;
+            place.generation = place.generation.wrapping_add(1);
+        }
+    }
+}
+
+/// Interrupts the wait from any thread.
+#[derive(Clone, Debug)]
+pub struct Notifier(Arc<OwnedFd>);
+
+impl Notify for Notifier {
+    fn notify(&self) {
+        // Fails only when the counter is full, and then it is readable anyway.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Unix {
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &notifier, epoll::EventData::new_u64(NOTIFIED), flags)?;
+        Ok(Self {
+            shared: Rc::new(Shared { epoll, sources: RefCell::default() }),
+            notifier: Notifier(Arc::new(notifier)),
+            events: RefCell::new(Vec::with_capacity(EVENTS)),
+            spinning: Cell::new(false),
+            coarse: Cell::new(false),
+            random: RefCell::new(super::seeded()?),
+        })
+    }
+
+    pub(super) fn fork_random(&self) -> ChaCha20Rng {
+        let mut seed = [0; 32];
+        self.random.borrow_mut().fill_bytes(&mut seed);
+        ChaCha20Rng::from_seed(seed)
+    }
+
+    pub(super) fn set_spinning(&self, spinning: bool) {
+        self.spinning.set(spinning);
+    }
+
+    fn register(&self, fd: OwnedFd) -> io::Result<Source> {
+        let mut sources = self.shared.sources.borrow_mut();
+        let place = match sources.iter().position(|place| place.waiting.is_none()) {
+            Some(place) => place,
+            None => {
+                sources.push(Place { generation: 0, waiting: None });
+                sources.len() - 1
+            }
+        };
+        let generation = sources[place].generation;
+        let flags =
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let key = u64::from(generation) << 32 | place as u64;
+        epoll::add(&self.shared.epoll, &fd, epoll::EventData::new_u64(key), flags)?;
+        let waiting = Rc::new(Waiting::default());
+        sources[place].waiting = Some(waiting.clone());
+        drop(sources);
+        Ok(Source { fd, place, waiting, shared: self.shared.clone() })
+    }
+
+    /// One `epoll_pwait2`, or what comes nearest.
+    fn collect(&self, timeout: Option<Timespec>) -> rustix::io::Result<()> {
+        let mut events = self.events.borrow_mut();
+        events.clear();
+        if !self.coarse.get() {
+            match epoll::wait(&self.shared.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+                Err(Errno::NOSYS) => self.coarse.set(true),
+                done => return done.map(drop),
+            }
+        }
+        // `ppoll` has nanoseconds on every system.
+        poll(&mut [PollFd::new(&self.shared.epoll, PollFlags::IN)], timeout.as_ref())?;
+        epoll::wait(&self.shared.epoll, spare_capacity(&mut events), Some(&Timespec::default())).map(drop)
+    }
+
+    fn waiting(&self, key: u64) -> Option<Rc<Waiting>> {
+        let sources = self.shared.sources.borrow();
+        let place = sources.get(key as u32 as usize)?;
+        if u64::from(place.generation) != key >> 32 {
+            return None;
+        }
+        place.waiting.clone()
+    }
+}
+
+impl Bottom for Unix {
+    type Notifier = Notifier;
+    type Error = io::Error;
+
+    fn now(&self) -> Instant {
+        let now = clock_gettime(ClockId::Monotonic);
+        Instant::from_nanos(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+    }
+
+    fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
+    fn wait(&self, wait: Wait) -> io::Result<()> {
+        let timeout = match wait {
+            Wait::Poll => Some(Timespec::default()),
+            _ if self.spinning.get() => Some(Timespec::default()),
+            Wait::Until(deadline) => {
+                let left = deadline.duration_since(self.now());
+                // Longer than the system's range is as good as for ever.
+                Timespec::try_from(left).ok()
+            }
+            Wait::Forever => None,
+        };
+        match self.collect(timeout) {
+            // A signal: as good as any other reason to return early.
+            Ok(()) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn deliver(&self) {
+        let events = self.events.take();
+        for event in &events {
+            let (key, flags) = (event.data.u64(), event.flags);
+            if key == NOTIFIED {
+                let _ = rustix::io::read(&*self.notifier.0, &mut [0; 8]);
+                continue;
+            }
+            let Some(waiting) = self.waiting(key) else { continue };
+            let ended = epoll::EventFlags::ERR | epoll::EventFlags::HUP;
+            if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::RDHUP | ended) {
+                waiting.readable.wake();
+            }
+            if flags.intersects(epoll::EventFlags::OUT | ended) {
+                waiting.writable.wake();
+            }
+        }
+        // The same buffer for the next wait.
+        self.events.replace(events).clear();
+    }
+}
+
+impl Reactor for Os<Unix> {
+    type Source = Source;
+
+    fn now(&self) -> Instant {
+        Time::now(self)
+    }
+
+    fn register(&self, fd: OwnedFd) -> io::Result<Source> {
+        self.bottom().register(fd)
+    }
+
+    fn poll_readable(&self, source: &Source, waker: &task::Waker) -> Poll<io::Result<()>> {
+        // Edge-triggered: what came since the descriptor said `WouldBlock` is
+        // an edge that the next wait brings.
+        source.waiting.readable.register(waker);
+        Poll::Pending
+    }
+
+    fn poll_writable(&self, source: &Source, waker: &task::Waker) -> Poll<io::Result<()>> {
+        source.waiting.writable.register(waker);
+        Poll::Pending
+    }
+}

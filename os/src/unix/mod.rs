@@ -1,0 +1,82 @@
+//! The Unix backend: `epoll`, the system's clocks, standard output.
+//!
+//! ```
+//! use traits::Console as _;
+//!
+//! os::unix::run(async |os| {
+//!     os.console().log("hello");
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod console;
+mod epoll;
+mod reactor;
+
+use std::io;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng};
+use rustix::time::{ClockId, clock_gettime};
+use traits::Clock;
+
+pub use console::Console;
+pub use epoll::{Notifier, Source, Unix};
+pub use reactor::Reactor;
+
+use crate::Os;
+
+/// Runs `main` with a run loop of its own, to its end.
+///
+/// # Errors
+///
+/// When the system has no descriptors or no randomness to give: see
+/// [`Os::new_unix`].
+pub fn run<T>(main: impl AsyncFnOnce(&Os<Unix>) -> T) -> io::Result<T> {
+    let os = Os::new_unix()?;
+    Ok(os.run(main(&os)))
+}
+
+impl Os<Unix> {
+    /// A run loop on this system.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no descriptor left, or no randomness to give.
+    pub fn new_unix() -> io::Result<Self> {
+        Ok(Self::new(Unix::new()?))
+    }
+
+    /// Standard output as a console.
+    pub fn console(&self) -> Console {
+        Console::stdout()
+    }
+
+    /// A cryptographic generator of its own seed, which is the system's.
+    pub fn random(&self) -> impl CryptoRng + use<> {
+        self.bottom().fork_random()
+    }
+
+    /// Never blocks any more, or does so again: the loop asks for news over
+    /// and over, which answers sooner and keeps one core busy.
+    pub fn set_spinning(&self, spinning: bool) {
+        self.bottom().set_spinning(spinning);
+    }
+}
+
+impl Clock for Os<Unix> {
+    fn time(&self) -> Duration {
+        let now = clock_gettime(ClockId::Realtime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
+        Duration::new(seconds, nanos)
+    }
+}
+
+/// The generator that all others come from.
+fn seeded() -> io::Result<ChaCha20Rng> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(ChaCha20Rng::from_seed(seed))
+}
