@@ -39,7 +39,7 @@ pub trait Layer {
     ///
     /// Run it for the topmost layer. It never ends; dropping it stops the
     /// tower's timers and transmissions, nothing else.
-    fn run(&self, time: &impl Time) -> impl Future<Output = Never> {
+    fn run(&self, time: &impl Time) -> impl Future<Output = Result<Never, Never>> {
         async move {
             let mut sleep = pin!(None);
             let mut armed = None;
