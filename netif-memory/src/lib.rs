@@ -7,31 +7,26 @@
 //!
 //! Nothing here reads a clock of the machine. Time is whatever
 //! [`Time`](traits::Time) the switch was made with: under the run loop of `os`
-//! that loop's, in tests a [`VirtualClock`], which [`simulate`] moves from
-//! deadline to deadline. A simulation is deterministic to the last byte and
+//! that loop's, in tests a [`VirtualClock`], which [`simulate`] and
+//! [`Simulator`] move from deadline to deadline. A simulation is deterministic to the last byte and
 //! takes no longer than its computing.
 //!
 //! ```
-//! use core::future::Future;
+//! use core::cell::Cell;
+//! use core::pin::pin;
 //! use core::time::Duration;
-//! use netif_memory::{Link, Settings, VirtualClock, simulate};
+//! use netif_memory::{Link, Settings, Simulator, VirtualClock};
 //! use traits::{Instant, Layer, Network, TxMeta};
 //!
 //! let clock = VirtualClock::new();
 //! let link = Link::new(&clock, Settings::new().with_delay(Duration::from_millis(30)));
 //! let [a, b] = link.ports();
 //!
-//! // A tower's tasks go into one future, as with any run loop; here by hand.
-//! let mut arrived = None;
-//! let mut receive = core::pin::pin!(b.listen(|frame| arrived = Some((b.now(), frame.bytes.len()))));
-//! let run = core::future::poll_fn(|context| {
-//!     let _ = receive.as_mut().poll(context);
-//!     if b.statistics().rx_packets == 1 { core::task::Poll::Ready(()) } else { core::task::Poll::Pending }
-//! });
-//!
+//! let arrived = Cell::new(None);
+//! let receive = b.listen(|frame| arrived.set(Some((b.now(), frame.bytes.len()))));
 //! a.write(TxMeta::NONE, 60, |buffer| buffer.len())?;
-//! simulate(&clock, run)?;
-//! assert_eq!(arrived, Some((Instant::from_millis(30), 60)));
+//! Simulator::new(&clock).run_until(pin!(receive), Instant::from_secs(1))?;
+//! assert_eq!(arrived.get(), Some((Instant::from_millis(30), 60)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::fmt;
 use core::future::Future;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
@@ -71,16 +71,8 @@ impl<'a, const N: usize> Simulator<'a, N> {
         let mut future = pin!(future);
         self.woken.0.store(true, Ordering::Relaxed);
         loop {
-            let mut polls = 0;
-            while self.woken.0.swap(false, Ordering::Relaxed) {
-                if polls == self.polls {
-                    return Err(SimulationError::Livelock { now: self.clock.now() });
-                }
-                polls += 1;
-                self.total_polls += 1;
-                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
-                    return Ok(output);
-                }
+            if let Poll::Ready(output) = self.settle(future.as_mut())? {
+                return Ok(output);
             }
             let now = self.clock.now();
             match self.clock.next_deadline() {
@@ -89,6 +81,45 @@ impl<'a, const N: usize> Simulator<'a, N> {
                 Some(next) => self.clock.advance(next),
             }
         }
+    }
+
+    /// Runs `future` until the clock stands at `until` and nothing is woken
+    /// any more, or to its end if that comes first. Call it again to go on.
+    ///
+    /// # Errors
+    ///
+    /// [`SimulationError::Livelock`].
+    pub fn run_until<F: Future>(
+        &mut self,
+        mut future: Pin<&mut F>,
+        until: Instant,
+    ) -> Result<Poll<F::Output>, SimulationError> {
+        self.woken.0.store(true, Ordering::Relaxed);
+        loop {
+            if let Poll::Ready(output) = self.settle(future.as_mut())? {
+                return Ok(Poll::Ready(output));
+            }
+            if self.clock.now() >= until {
+                return Ok(Poll::Pending);
+            }
+            self.clock.advance(self.clock.next_deadline().map_or(until, |next| next.min(until)));
+        }
+    }
+
+    /// Polls `future` until nothing is woken any more; the clock stands.
+    fn settle<F: Future>(&mut self, mut future: Pin<&mut F>) -> Result<Poll<F::Output>, SimulationError> {
+        let mut polls = 0;
+        while self.woken.0.swap(false, Ordering::Relaxed) {
+            if polls == self.polls {
+                return Err(SimulationError::Livelock { now: self.clock.now() });
+            }
+            polls += 1;
+            self.total_polls += 1;
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
+                return Ok(Poll::Ready(output));
+            }
+        }
+        Ok(Poll::Pending)
     }
 
     /// How often the future was polled so far.
