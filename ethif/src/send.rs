@@ -1,0 +1,178 @@
+//! What goes out: straight to the device, or parked until its host answers.
+
+use core::net::Ipv4Addr;
+
+use traits::{Instant, Network, SendError, To, TxMeta};
+use wire::{EtherType, MacAddr};
+
+use crate::arp::cache::Lookup;
+use crate::arp::packet::is_host;
+use crate::frame::{HEADER_LEN, Header};
+use crate::layer::Ethif;
+use crate::parked::{Place, Refusal, SLOT_LEN};
+
+/// Where a packet goes.
+enum Way<'a> {
+    Send(MacAddr),
+    Park(Place<'a>),
+}
+
+impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOURS, PARKED> {
+    /// The one emit site of the layers above. Everything that does not depend
+    /// on the filler is elsewhere, since each filler makes a copy of this.
+    #[inline]
+    pub(crate) fn emit(
+        &self,
+        to: To,
+        ethertype: EtherType,
+        meta: TxMeta,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let way = match to {
+            To::Mac(mac) => Way::Send(mac),
+            To::Broadcast => Way::Send(MacAddr::BROADCAST),
+            To::Host(address) => self.resolve(address, meta, len)?,
+        };
+        let source = self.network.mac();
+        match way {
+            Way::Send(destination) => {
+                let header = Header::new(destination, source, ethertype);
+                let meta = meta.below(HEADER_LEN as u16);
+                self.network.write(meta, HEADER_LEN.saturating_add(len), |frame| header.fill(frame, fill))
+            }
+            Way::Park(mut place) => {
+                let header = Header::new(MacAddr::ZERO, source, ethertype);
+                let used = header.fill(place.buffer(len), fill);
+                self.park(place, used);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where a packet for `address` goes: to its hardware address, or to a
+    /// place to wait in, with the question sent.
+    fn resolve(&self, address: Ipv4Addr, meta: TxMeta, len: usize) -> Result<Way<'_>, SendError> {
+        let now = self.network.now();
+        let (lookup, next) = {
+            let mut arp = self.arp.borrow_mut();
+            (arp.cache.lookup(address, now), arp.cache.next())
+        };
+        match lookup {
+            Lookup::Known(mac) => {
+                // Its first use while stale starts a timer.
+                self.tell(next);
+                Ok(Way::Send(mac))
+            }
+            Lookup::Failed => {
+                self.counters.refused_failed.add();
+                Err(SendError::Unresolved)
+            }
+            Lookup::Absent if !self.may_ask(address) => Err(SendError::Unsupported),
+            Lookup::Absent | Lookup::Resolving => {
+                // What the device would say.
+                if meta.segmentation.is_none() && len > self.network.mtu() {
+                    return Err(SendError::TooLong);
+                }
+                if lookup == Lookup::Absent {
+                    self.ask(address, now);
+                }
+                self.place_for(address, meta, len).map(Way::Park)
+            }
+        }
+    }
+
+    /// Whether `address` can be a neighbour.
+    pub(crate) fn may_ask(&self, address: Ipv4Addr) -> bool {
+        is_host(address) && !self.arp.borrow().own.contains(address)
+    }
+
+    /// Begins to ask for an absent host.
+    pub(crate) fn ask(&self, address: Ipv4Addr, now: Instant) {
+        let has_parked = |host| self.parked.count(host) > 0;
+        let evicted = self.arp.borrow_mut().cache.want(address, now, has_parked);
+        if evicted {
+            self.counters.neighbours_evicted.add();
+        }
+        self.drive(now, false);
+        self.rearm();
+    }
+
+    fn place_for(&self, address: Ipv4Addr, meta: TxMeta, len: usize) -> Result<Place<'_>, SendError> {
+        if len > SLOT_LEN - HEADER_LEN {
+            self.counters.refused_too_large.add();
+            return Err(SendError::Unresolved);
+        }
+        match self.parked.reserve(address, meta) {
+            Ok(place) => {
+                if place.displaced {
+                    self.counters.parked_displaced.add();
+                }
+                Ok(place)
+            }
+            Err(Refusal::HostBound) => {
+                self.counters.refused_host_bound.add();
+                Err(SendError::Unresolved)
+            }
+            Err(Refusal::NoPlace) => {
+                self.counters.refused_no_place.add();
+                Err(SendError::Unresolved)
+            }
+            Err(Refusal::Busy) => Err(SendError::Full),
+        }
+    }
+
+    /// Leaves a frame of `used` bytes to wait; none, if the filler wants
+    /// nothing sent.
+    fn park(&self, place: Place<'_>, used: usize) {
+        if used == 0 {
+            return;
+        }
+        place.park(used);
+        self.counters.parked.add();
+        // A filler may have called anything meanwhile, `input` included.
+        self.settle(self.network.now(), false);
+        self.rearm();
+    }
+
+    /// Sends what waits for hosts that have answered, in the order in which
+    /// it came, and drops what waits for hosts that have failed.
+    pub(crate) fn settle(&self, now: Instant, more: bool) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let mut after = 0;
+        while let Some(mut place) = self.parked.after(after) {
+            let waiting = place.waiting();
+            after = waiting.number;
+            let lookup = self.arp.borrow_mut().cache.lookup(waiting.host, now);
+            match lookup {
+                Lookup::Known(mac) => {
+                    place.set_destination(mac);
+                    let meta = waiting.meta.below(HEADER_LEN as u16).with_more(more);
+                    match self.transmit(meta, place.frame()) {
+                        Ok(()) => self.counters.parked_sent.add(),
+                        Err(SendError::Full) => {
+                            place.put_back();
+                            return self.blocked.set(true);
+                        }
+                        Err(_) => self.counters.parked_refused.add(),
+                    }
+                }
+                Lookup::Resolving => place.put_back(),
+                Lookup::Failed | Lookup::Absent => self.counters.parked_unanswered.add(),
+            }
+        }
+    }
+
+    /// The one emit site of the layer itself: a frame that is whole already.
+    pub(crate) fn transmit(&self, meta: TxMeta, frame: &[u8]) -> Result<(), SendError> {
+        self.network.write(meta, frame.len(), |buffer| {
+            let len = frame.len().min(buffer.len());
+            if let (Some(to), Some(from)) = (buffer.get_mut(..len), frame.get(..len)) {
+                to.copy_from_slice(from);
+            }
+            len
+        })
+    }
+}
