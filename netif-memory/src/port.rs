@@ -192,40 +192,38 @@ impl<T: Time, const PORTS: usize, Q: Queue> Network for Port<'_, T, PORTS, Q> {
         }
     }
 
-    fn listen(&self, mut input: impl FnMut(Frame<'_>)) -> impl Future<Output = Result<Never, Never>> {
-        async move {
-            let mut sleep = pin!(None);
-            let mut armed = None;
-            let wait = |context: &mut Context<'_>| {
-                let Some(line) = self.line() else {
-                    return Poll::Pending;
-                };
-                line.listeners.register(context.waker());
-                let now = self.now();
-                let more = self.receive(line, now, &mut input);
-                self.switch.wake_waiters(now);
-                if more {
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                let arrival = line.queue.front().map(|front| front.arrival).filter(|_| !line.down.get());
-                let next = [arrival, self.switch.next_room(now)].into_iter().flatten().min();
-                if next != armed {
-                    armed = next;
-                    sleep.set(next.map(|at| self.switch.time().sleep_until(at)));
-                }
-                if let Some(due) = sleep.as_mut().as_pin_mut()
-                    && due.poll(context).is_ready()
-                {
-                    // The clock has gone on meanwhile.
-                    armed = None;
-                    sleep.set(None);
-                    context.waker().wake_by_ref();
-                }
-                Poll::Pending
+    async fn listen(&self, mut input: impl FnMut(Frame<'_>)) -> Result<Never, Never> {
+        let mut sleep = pin!(None);
+        let mut armed = None;
+        let wait = |context: &mut Context<'_>| {
+            let Some(line) = self.line() else {
+                return Poll::Pending;
             };
-            poll_fn(wait).await
-        }
+            line.listeners.register(context.waker());
+            let now = self.now();
+            let more = self.receive(line, now, &mut input);
+            self.switch.wake_waiters(now);
+            if more {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let arrival = line.queue.front().map(|front| front.arrival).filter(|_| !line.down.get());
+            let next = [arrival, self.switch.next_room(now)].into_iter().flatten().min();
+            if next != armed {
+                armed = next;
+                sleep.set(next.map(|at| self.switch.time().sleep_until(at)));
+            }
+            if let Some(due) = sleep.as_mut().as_pin_mut()
+                && due.poll(context).is_ready()
+            {
+                // The clock has gone on meanwhile.
+                armed = None;
+                sleep.set(None);
+                context.waker().wake_by_ref();
+            }
+            Poll::Pending
+        };
+        poll_fn(wait).await
     }
 
     fn statistics(&self) -> NetworkStatistics {

@@ -32,8 +32,8 @@ pub struct Simulator<'a, const N: usize> {
     woken: Arc<Woken>,
     waker: Waker,
     until: Instant,
+    polls_per_instant: u64,
     polls: u64,
-    total_polls: u64,
 }
 
 impl<'a, const N: usize> Simulator<'a, N> {
@@ -45,7 +45,7 @@ impl<'a, const N: usize> Simulator<'a, N> {
     pub fn new(clock: &'a VirtualClock<N>) -> Self {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         let waker = Waker::from(woken.clone());
-        Self { clock, woken, waker, until: Instant::MAX, polls: Self::POLLS_PER_INSTANT, total_polls: 0 }
+        Self { clock, woken, waker, until: Instant::MAX, polls_per_instant: Self::POLLS_PER_INSTANT, polls: 0 }
     }
 
     /// Gives up when the clock would have to go beyond `until`.
@@ -58,7 +58,7 @@ impl<'a, const N: usize> Simulator<'a, N> {
     /// Gives up after so many polls while the clock stands.
     #[must_use]
     pub fn with_polls_per_instant(mut self, polls: u64) -> Self {
-        self.polls = polls;
+        self.polls_per_instant = polls;
         self
     }
 
@@ -110,11 +110,11 @@ impl<'a, const N: usize> Simulator<'a, N> {
     fn settle<F: Future>(&mut self, mut future: Pin<&mut F>) -> Result<Poll<F::Output>, SimulationError> {
         let mut polls = 0;
         while self.woken.0.swap(false, Ordering::Relaxed) {
-            if polls == self.polls {
+            if polls == self.polls_per_instant {
                 return Err(SimulationError::Livelock { now: self.clock.now() });
             }
             polls += 1;
-            self.total_polls += 1;
+            self.polls += 1;
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&self.waker)) {
                 return Ok(Poll::Ready(output));
             }
@@ -124,7 +124,7 @@ impl<'a, const N: usize> Simulator<'a, N> {
 
     /// How often the future was polled so far.
     pub fn polls(&self) -> u64 {
-        self.total_polls
+        self.polls
     }
 }
 

@@ -58,7 +58,7 @@ impl<T: Time> Switch<T, 2, Heap> {
 impl<T: Time, const PORTS: usize> Switch<T, PORTS, Heap> {
     /// A switch of `PORTS` ports with the same settings, which forwards by
     /// address, with queues that grow.
-    pub fn switch(time: T, settings: Settings) -> Self {
+    pub fn by_address(time: T, settings: Settings) -> Self {
         Self::with_storage(time, settings, Forwarding::ByAddress)
     }
 }

@@ -335,7 +335,7 @@ fn a_switch_sends_each_frame_where_it_belongs() {
 fn senders_share_the_line_to_one_receiver() {
     let clock = VirtualClock::new();
     let settings = Settings::new().with_rate(8_000_000).with_queue(4, WhenFull::Drop);
-    let switch: Switch<_, 3, _> = Switch::switch(&clock, settings);
+    let switch: Switch<_, 3, _> = Switch::by_address(&clock, settings);
     let [a, b, c] = switch.ports();
     let received = RefCell::default();
     for _ in 0..3 {
