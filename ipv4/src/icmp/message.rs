@@ -1,0 +1,125 @@
+//! Types and codes, bytes to meaning and back.
+
+use traits::{IcmpErrorKind, Prohibited, UnreachableCode};
+use wire::Checksum;
+
+/// Bytes of a message before its data.
+pub(crate) const ICMP_HEADER_LEN: usize = 8;
+
+const ECHO_REPLY: u8 = 0;
+const UNREACHABLE: u8 = 3;
+const SOURCE_QUENCH: u8 = 4;
+const REDIRECT: u8 = 5;
+const ECHO_REQUEST: u8 = 8;
+const TIME_EXCEEDED: u8 = 11;
+const PARAMETER_PROBLEM: u8 = 12;
+
+/// What a received message is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    EchoRequest,
+    /// An error about a packet of this host.
+    Error(IcmpErrorKind),
+    /// An error about a packet that was too long for a link of `mtu` bytes, 0
+    /// from routers that do not tell.
+    FragmentationNeeded {
+        mtu: u16,
+    },
+    /// Not to be obeyed by a host: redirects, source quenches (RFC 6633),
+    /// errors of codes unknown.
+    Ignored,
+    /// For whoever listens.
+    Other,
+}
+
+/// The type and code of a message, and the lower half of the word after the
+/// checksum.
+pub(crate) fn classify(kind: u8, code: u8, low: u16) -> Kind {
+    match kind {
+        ECHO_REQUEST => Kind::EchoRequest,
+        UNREACHABLE => match (code, unreachable(code)) {
+            (4, _) => Kind::FragmentationNeeded { mtu: low },
+            (_, Some(code)) => Kind::Error(IcmpErrorKind::Unreachable(code)),
+            (_, None) => Kind::Ignored,
+        },
+        TIME_EXCEEDED => Kind::Error(IcmpErrorKind::TimeExceeded),
+        PARAMETER_PROBLEM => Kind::Error(IcmpErrorKind::ParameterProblem),
+        SOURCE_QUENCH | REDIRECT => Kind::Ignored,
+        _ => Kind::Other,
+    }
+}
+
+/// Whether a message of type `kind` is an error, about which no error is ever
+/// sent.
+pub(crate) fn is_error(kind: u8) -> bool {
+    matches!(kind, UNREACHABLE | SOURCE_QUENCH | REDIRECT | TIME_EXCEEDED | PARAMETER_PROBLEM)
+}
+
+fn unreachable(code: u8) -> Option<UnreachableCode> {
+    Some(match code {
+        0 | 6 | 8 | 11 => UnreachableCode::Network,
+        1 | 7 | 12 => UnreachableCode::Host,
+        2 => UnreachableCode::Protocol,
+        3 => UnreachableCode::Port,
+        5 => UnreachableCode::SourceRoute,
+        9 => UnreachableCode::Prohibited(Prohibited::Network),
+        10 => UnreachableCode::Prohibited(Prohibited::Host),
+        13..=15 => UnreachableCode::Prohibited(Prohibited::Communication),
+        _ => return None,
+    })
+}
+
+/// An error to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ErrorToSend {
+    Unreachable(UnreachableCode),
+    /// Fragments did not all come in time.
+    ReassemblyTimeExceeded,
+}
+
+impl ErrorToSend {
+    fn type_and_code(self) -> [u8; 2] {
+        match self {
+            Self::Unreachable(code) => [
+                UNREACHABLE,
+                match code {
+                    UnreachableCode::Network => 0,
+                    UnreachableCode::Host => 1,
+                    UnreachableCode::Protocol => 2,
+                    UnreachableCode::Port => 3,
+                    UnreachableCode::SourceRoute => 5,
+                    UnreachableCode::Prohibited(Prohibited::Network) => 9,
+                    UnreachableCode::Prohibited(Prohibited::Host) => 10,
+                    UnreachableCode::Prohibited(Prohibited::Communication) => 13,
+                },
+            ],
+            Self::ReassemblyTimeExceeded => [TIME_EXCEEDED, 1],
+        }
+    }
+
+    /// Writes the message into `out`, as long as its header and both parts of
+    /// the quote: `header`, of an even length, and `data`.
+    pub(crate) fn encode(self, out: &mut [u8], header: &[u8], data: &[u8]) -> Option<usize> {
+        let [kind, code] = self.type_and_code();
+        let sum = Checksum::new().word(u16::from_be_bytes([kind, code])).bytes(header).bytes(data);
+        let [high, low] = sum.finish().to_be_bytes();
+        let (head, quote) = out.split_first_chunk_mut::<ICMP_HEADER_LEN>()?;
+        *head = [kind, code, high, low, 0, 0, 0, 0];
+        let (quoted_header, rest) = quote.split_at_mut_checked(header.len())?;
+        quoted_header.copy_from_slice(header);
+        rest.get_mut(..data.len())?.copy_from_slice(data);
+        Some(ICMP_HEADER_LEN + header.len() + data.len())
+    }
+}
+
+/// Turns a copy of an echo request, its checksum verified, into the reply.
+pub(crate) fn make_echo_reply(message: &mut [u8]) {
+    if let Some([kind, code, high, low]) = message.first_chunk_mut::<4>() {
+        // RFC 1624 §3, equation 3: HC' = ~(~HC + ~m + m').
+        let old = u16::from_be_bytes([*kind, *code]);
+        let new = u16::from_be_bytes([ECHO_REPLY, *code]);
+        let sum = Checksum::new().word(!u16::from_be_bytes([*high, *low])).word(!old).word(new);
+        [*high, *low] = sum.finish().to_be_bytes();
+        *kind = ECHO_REPLY;
+    }
+}

@@ -1,0 +1,143 @@
+//! From a frame's payload to whoever takes it.
+
+use traits::{Cast, Ethernet, Frame, Inbound, LinkCast, Packet, RxMeta, UnreachableCode};
+use wire::Protocol;
+
+use crate::Ipv4;
+use crate::addressing::Destination;
+use crate::fragment::Whole;
+use crate::header::{Parsed, parse};
+use crate::icmp::ErrorToSend;
+use crate::igmp;
+use crate::listeners::{DefaultLabel, Label, Listeners};
+use crate::stats::Count;
+
+impl<E, const BUFFERS: usize, const BUFFER: usize, const ENTRIES: usize, const PATHS: usize>
+    Ipv4<E, BUFFERS, BUFFER, ENTRIES, PATHS>
+where
+    E: Ethernet,
+{
+    /// Takes the payload of an Ethernet frame, and hands what is for this host
+    /// to the label of its protocol: verified, whole, padding cut off, in the
+    /// driver's own buffer (fragments: in the layer's).
+    ///
+    /// Nothing of the layer is borrowed while a label runs: it may call back
+    /// into any method. Echo requests and packets of protocols that nobody
+    /// takes are answered from here, with [`TxMeta::more`](traits::TxMeta)
+    /// set; the driver sends them at the end of its batch.
+    #[inline]
+    pub fn input<T: Label, U: Label, I: Label, D: DefaultLabel>(
+        &self,
+        frame: Frame<'_>,
+        mut listeners: Listeners<T, U, I, D>,
+    ) {
+        self.counters.add(Count::RxPackets);
+        let whole;
+        let packet = match self.accept(frame) {
+            Ok(Accepted::Packet(packet)) => packet,
+            Ok(Accepted::Fragment(parsed, cast)) => match self.collect(&parsed, cast, frame.meta) {
+                Some(made) => {
+                    whole = made;
+                    whole.packet()
+                }
+                None => return,
+            },
+            Err(reason) => return self.counters.add(reason),
+        };
+        let inbound = match self.control(packet) {
+            Ok(inbound) => inbound,
+            Err(reason) => return self.counters.add(reason),
+        };
+        let protocol = match inbound {
+            Inbound::Packet(packet) => packet.protocol,
+            Inbound::Error(error) => error.protocol,
+        };
+        let taken = match (protocol, inbound) {
+            (Protocol::TCP, _) => listeners.tcp.take(inbound),
+            (Protocol::UDP, _) => listeners.udp.take(inbound),
+            (Protocol::ICMP, _) => listeners.icmp.take(inbound),
+            (_, Inbound::Packet(p)) => {
+                let taken = listeners.default.take(p.protocol, p.src, p.dst, p.payload);
+                if !taken {
+                    return self.protocol_unknown(&p);
+                }
+                taken
+            }
+            (_, Inbound::Error(_)) => false,
+        };
+        self.counters.add(if taken { Count::RxDelivered } else { Count::RxIgnored });
+    }
+
+    /// Whether a packet is well formed and for this host.
+    #[inline]
+    fn accept<'f>(&self, frame: Frame<'f>) -> Result<Accepted<'f>, Count> {
+        let parsed = parse(frame.bytes)?;
+        let fields = parsed.fields;
+        let destination = self.addressing.borrow().classify(fields.src, fields.dst)?;
+        let cast = match destination {
+            Destination::Here(cast) => cast,
+            Destination::Group if self.groups.borrow().contains(fields.dst) => Cast::Multicast,
+            Destination::Group => return Err(Count::RxNotLocal),
+        };
+        if cast == Cast::Unicast && frame.meta.link != LinkCast::Host {
+            return Err(Count::RxLinkBroadcast);
+        }
+        if fields.fragmentation.is_fragment() {
+            return Ok(Accepted::Fragment(parsed, cast));
+        }
+        let mut packet = Packet::new(fields.src, fields.dst, fields.protocol, parsed.payload);
+        packet.cast = cast;
+        packet.ttl = fields.ttl;
+        packet.tos = fields.tos;
+        packet.header = parsed.header;
+        packet.meta = frame.meta.above(parsed.header.len() as u16);
+        Ok(Accepted::Packet(packet))
+    }
+
+    /// What the layer deals with itself; all else passes.
+    #[inline]
+    fn control<'p>(&self, packet: Packet<'p>) -> Result<Inbound<'p>, Count> {
+        match packet.protocol {
+            Protocol::ICMP => self.icmp(packet),
+            Protocol::IGMP => Err(self.igmp(&packet)),
+            _ => Ok(Inbound::Packet(packet)),
+        }
+    }
+
+    #[cold]
+    fn collect(&self, parsed: &Parsed<'_>, cast: Cast, meta: RxMeta) -> Option<Whole<'_>> {
+        let now = self.ethernet.now();
+        let whole = self.reassembly.collect(parsed, cast, meta, now, &self.counters);
+        self.wake_before(self.reassembly.deadline());
+        whole
+    }
+
+    #[cold]
+    fn protocol_unknown(&self, packet: &Packet<'_>) {
+        self.counters.add(Count::RxProtocolUnknown);
+        self.send_error(packet, ErrorToSend::Unreachable(UnreachableCode::Protocol), true);
+    }
+
+    /// Hears routers and other members (RFC 2236 §3).
+    #[cold]
+    fn igmp(&self, packet: &Packet<'_>) -> Count {
+        let Some(message) = igmp::parse(packet.payload) else { return Count::IgmpMalformed };
+        let now = self.ethernet.now();
+        let deadline = {
+            let mut groups = self.groups.borrow_mut();
+            groups.hear(message, now, |bound| self.secret.below(bound));
+            groups.deadline()
+        };
+        self.wake_before(deadline);
+        match message {
+            igmp::Incoming::Query { .. } => Count::IgmpQueries,
+            igmp::Incoming::Report { .. } | igmp::Incoming::Other => Count::IgmpHeard,
+        }
+    }
+}
+
+/// What is for this host.
+enum Accepted<'f> {
+    Packet(Packet<'f>),
+    Fragment(Parsed<'f>, Cast),
+}

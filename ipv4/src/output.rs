@@ -1,0 +1,183 @@
+//! From a header and a filler to frames.
+
+use core::cell::Cell;
+use core::net::Ipv4Addr;
+
+use traits::{Ethernet, Header, SendError, To, TxMeta};
+use wire::{EtherType, Protocol};
+
+use crate::Ipv4;
+use crate::addressing::Route;
+use crate::header::{Fragmentation, HEADER_LEN, HeaderFields, MAX_PACKET_LEN};
+use crate::igmp;
+use crate::stats::Count;
+
+/// What writes a payload. One type for all, so that one copy of the layers
+/// below serves every caller.
+pub(crate) type Filler<'f> = dyn FnMut(&mut [u8]) -> usize + 'f;
+
+/// A packet's way and header.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'o> {
+    to: To,
+    fields: HeaderFields,
+    pub(crate) options: &'o [u8],
+    /// Known for certain only once the payload is there.
+    fragmentation: Cell<Fragmentation>,
+}
+
+impl Outgoing<'_> {
+    pub(crate) fn set_fragmentation(&self, fragmentation: Fragmentation) {
+        self.fragmentation.set(fragmentation);
+    }
+}
+
+/// The MTU of a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PathLimit {
+    pub(crate) mtu: usize,
+    /// Packets have to be left for routers to cut.
+    pub(crate) must_be_cut: bool,
+}
+
+impl<E, const BUFFERS: usize, const BUFFER: usize, const ENTRIES: usize, const PATHS: usize>
+    Ipv4<E, BUFFERS, BUFFER, ENTRIES, PATHS>
+where
+    E: Ethernet,
+{
+    /// The longest packet to `dst`.
+    pub(crate) fn path_limit(&self, dst: Ipv4Addr) -> PathLimit {
+        let mtu = self.addressing.borrow().mtu(self.ethernet.mtu());
+        let paths = self.paths.borrow();
+        if paths.is_empty() {
+            return PathLimit { mtu, must_be_cut: false };
+        }
+        match paths.get(dst, self.ethernet.now()) {
+            Some(path) => PathLimit { mtu: mtu.min(usize::from(path.mtu)), must_be_cut: path.below_floor },
+            None => PathLimit { mtu, must_be_cut: false },
+        }
+    }
+
+    /// Sends one packet, by another gateway where the first does not answer.
+    pub(crate) fn send(
+        &self,
+        header: &Header,
+        options: &[u8],
+        meta: TxMeta,
+        len: usize,
+        fill: &mut Filler<'_>,
+    ) -> Result<(), SendError> {
+        let now = self.ethernet.now();
+        // Each round but the last gives a gateway up.
+        for _ in 0..=ENTRIES {
+            let route = self.addressing.borrow().route(header.dst, header.src, now)?;
+            let sent = self.send_by(&route, header, options, meta, len, fill);
+            let (Err(SendError::Unresolved), Some(gateway)) = (sent, route.gateway) else { return sent };
+            self.counters.add(Count::TxGatewayDead);
+            if !self.addressing.borrow_mut().give_up(gateway, now) {
+                return sent;
+            }
+        }
+        Err(SendError::Unresolved)
+    }
+
+    fn send_by(
+        &self,
+        route: &Route,
+        header: &Header,
+        options: &[u8],
+        meta: TxMeta,
+        len: usize,
+        fill: &mut Filler<'_>,
+    ) -> Result<(), SendError> {
+        let header_len = HEADER_LEN + options.len();
+        if header_len + len > MAX_PACKET_LEN {
+            return Err(SendError::TooLong);
+        }
+        let limit = self.path_limit(header.dst);
+        let dont_fragment = header.dont_fragment && !limit.must_be_cut;
+        // A large packet has segments that fit; the device cuts between them.
+        let (longest, packets) = match meta.segmentation {
+            None => (len, 1),
+            Some(s) => {
+                let payload = len.saturating_sub(usize::from(s.header_len));
+                let size = usize::from(s.size.get());
+                (usize::from(s.header_len) + size.min(payload), payload.div_ceil(size).min(0xffff))
+            }
+        };
+        let fits = header_len + longest <= limit.mtu;
+        if !fits && (dont_fragment || meta.segmentation.is_some()) {
+            return Err(SendError::TooLong);
+        }
+        let identification = if dont_fragment {
+            // RFC 6864 §4.1: a packet that is never cut needs none.
+            0
+        } else {
+            self.secret.identification(route.src, header.dst, header.protocol, packets as u16)
+        };
+        let fragmentation = if dont_fragment { Fragmentation::FORBIDDEN } else { Fragmentation::NONE };
+        let outgoing = Outgoing {
+            to: route.to,
+            fields: HeaderFields {
+                tos: header.tos,
+                identification,
+                fragmentation,
+                ttl: header.ttl,
+                protocol: header.protocol,
+                src: route.src,
+                dst: header.dst,
+            },
+            options,
+            fragmentation: Cell::new(fragmentation),
+        };
+        if fits {
+            self.emit(&outgoing, meta, len, fill)
+        } else {
+            self.split(&outgoing, meta, limit.mtu, len, fill)
+        }
+    }
+
+    /// The one place where frames leave.
+    pub(crate) fn emit(
+        &self,
+        outgoing: &Outgoing<'_>,
+        meta: TxMeta,
+        len: usize,
+        fill: &mut Filler<'_>,
+    ) -> Result<(), SendError> {
+        let header_len = HEADER_LEN + outgoing.options.len();
+        let meta = meta.below(header_len as u16);
+        self.ethernet.write(outgoing.to, EtherType::IPV4, meta, header_len + len, |buffer| {
+            let Some((head, body)) = buffer.split_at_mut_checked(header_len) else { return 0 };
+            let used = fill(body).min(len);
+            // After the payload, whose length it tells.
+            let fields = HeaderFields { fragmentation: outgoing.fragmentation.get(), ..outgoing.fields };
+            fields.encode(head, outgoing.options, used).map_or(0, |header_len| header_len + used)
+        })?;
+        self.counters.add(Count::TxPackets);
+        Ok(())
+    }
+
+    /// Sends an IGMP message (RFC 2236 §2), from `0.0.0.0` where there is no
+    /// address yet.
+    pub(crate) fn send_igmp(&self, message: igmp::Outgoing) -> Result<(), SendError> {
+        let bytes = message.encode();
+        let mut header = Header::new(message.dst(), Protocol::IGMP).with_ttl(1);
+        if self.addressing.borrow().own().is_empty() {
+            header = header.from(Ipv4Addr::UNSPECIFIED);
+        }
+        let sent = self.send(&header, &igmp::ROUTER_ALERT, TxMeta::NONE, bytes.len(), &mut |out| {
+            match out.first_chunk_mut() {
+                Some(place) => *place = bytes,
+                None => return 0,
+            }
+            bytes.len()
+        });
+        self.counters.add(match (sent, message) {
+            (Err(_), _) => Count::IgmpTxFailed,
+            (Ok(()), igmp::Outgoing::Report { .. }) => Count::IgmpReports,
+            (Ok(()), igmp::Outgoing::Leave { .. }) => Count::IgmpLeaves,
+        });
+        sent
+    }
+}
