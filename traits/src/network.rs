@@ -104,10 +104,20 @@ pub struct NetworkStatistics {
     pub tx_packets: u64,
     /// Writes refused with [`SendError::Full`].
     pub tx_full: u64,
+    /// Frames taken by `write` and then lost: refused by the system, or
+    /// filled when the link was found to be down.
+    pub tx_dropped: u64,
 }
 
 impl NetworkStatistics {
     /// All zero.
-    pub const ZERO: Self =
-        Self { rx_bytes: 0, rx_packets: 0, rx_dropped: 0, tx_bytes: 0, tx_packets: 0, tx_full: 0 };
+    pub const ZERO: Self = Self {
+        rx_bytes: 0,
+        rx_packets: 0,
+        rx_dropped: 0,
+        tx_bytes: 0,
+        tx_packets: 0,
+        tx_full: 0,
+        tx_dropped: 0,
+    };
 }
