@@ -48,7 +48,13 @@ impl fmt::Debug for Unix {
 
 struct Shared {
     epoll: OwnedFd,
-    sources: RefCell<Vec<Place>>,
+    sources: RefCell<Sources>,
+}
+
+#[derive(Default)]
+struct Sources {
+    places: Vec<Place>,
+    free: Vec<usize>,
 }
 
 /// Where a source is; its generation tells an event of an earlier source in
@@ -89,9 +95,11 @@ impl Drop for Source {
     fn drop(&mut self) {
         // A descriptor that was duplicated would be watched on otherwise.
         let _ = epoll::delete(&self.shared.epoll, &self.fd);
-        if let Some(place) = self.shared.sources.borrow_mut().get_mut(self.place) {
+        let mut sources = self.shared.sources.borrow_mut();
+        if let Some(place) = sources.places.get_mut(self.place) {
             place.waiting = None;
             place.generation = place.generation.wrapping_add(1);
+            sources.free.push(self.place);
         }
     }
 }
@@ -135,20 +143,21 @@ impl Unix {
 
     fn register(&self, fd: OwnedFd) -> io::Result<Source> {
         let mut sources = self.shared.sources.borrow_mut();
-        let place = match sources.iter().position(|place| place.waiting.is_none()) {
-            Some(place) => place,
-            None => {
-                sources.push(Place { generation: 0, waiting: None });
-                sources.len() - 1
-            }
-        };
-        let generation = sources[place].generation;
+        let place = sources.free.last().copied().unwrap_or(sources.places.len());
+        let generation = sources.places.get(place).map_or(0, |place| place.generation);
         let flags =
             epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         let key = u64::from(generation) << 32 | place as u64;
         epoll::add(&self.shared.epoll, &fd, epoll::EventData::new_u64(key), flags)?;
         let waiting = Rc::new(Waiting::default());
-        sources[place].waiting = Some(waiting.clone());
+        let filled = Place { generation, waiting: Some(waiting.clone()) };
+        match sources.places.get_mut(place) {
+            Some(free) => {
+                *free = filled;
+                sources.free.pop();
+            }
+            None => sources.places.push(filled),
+        }
         drop(sources);
         Ok(Source { fd, place, waiting, shared: self.shared.clone() })
     }
@@ -170,7 +179,7 @@ impl Unix {
 
     fn waiting(&self, key: u64) -> Option<Rc<Waiting>> {
         let sources = self.shared.sources.borrow();
-        let place = sources.get(key as u32 as usize)?;
+        let place = sources.places.get(key as u32 as usize)?;
         if u64::from(place.generation) != key >> 32 {
             return None;
         }
