@@ -16,7 +16,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
-use traits::{Instant, Time, WakerSet};
+use traits::{Instant, WakerSet};
 
 use super::Reactor;
 use crate::run::Wait;
@@ -242,10 +242,6 @@ impl Bottom for Unix {
 
 impl Reactor for Os<Unix> {
     type Source = Source;
-
-    fn now(&self) -> Instant {
-        Time::now(self)
-    }
 
     fn register(&self, fd: OwnedFd) -> io::Result<Source> {
         self.bottom().register(fd)

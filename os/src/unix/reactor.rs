@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Poll, Waker};
 
-use traits::Instant;
+use traits::Time;
 
-/// Watches descriptors for drivers.
+/// Watches descriptors for drivers, and has the clock of their tower.
 ///
 /// [`Os<Unix>`](crate::Os) does; an adapter over another executor's reactor can
 /// as well. `&R` and `Rc<R>` do when `R` does.
@@ -15,12 +15,9 @@ use traits::Instant;
 /// `WouldBlock`. [`Poll::Ready`] means "try again", and may be spurious;
 /// [`Poll::Pending`] means that the waker is kept and woken when it is worth
 /// trying again.
-pub trait Reactor {
+pub trait Reactor: Time {
     /// A descriptor being watched; dropping it ends that and closes it.
     type Source: AsFd;
-
-    /// The time of this pass, on the clock that the tower's tasks sleep by.
-    fn now(&self) -> Instant;
 
     /// Begins to watch a descriptor, which must be non-blocking.
     ///
@@ -46,12 +43,8 @@ pub trait Reactor {
 
 macro_rules! forward {
     ($($pointer:ty),*) => {$(
-        impl<R: Reactor + ?Sized> Reactor for $pointer {
+        impl<R: Reactor> Reactor for $pointer {
             type Source = R::Source;
-
-            fn now(&self) -> Instant {
-                R::now(self)
-            }
 
             fn register(&self, fd: OwnedFd) -> io::Result<Self::Source> {
                 R::register(self, fd)
