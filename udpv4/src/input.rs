@@ -3,7 +3,9 @@
 use core::net::SocketAddrV4;
 use core::num::NonZeroU16;
 
-use traits::{Cast, Datagram, DatagramError, IcmpError, Inbound, Ip, Packet, Receive, UnreachableCode};
+use traits::{
+    Cast, Datagram, DatagramError, IcmpError, Inbound, Ip, LinkCast, Packet, Receive, UnreachableCode,
+};
 use wire::{Checksum, Protocol};
 use zerocopy::FromBytes;
 
@@ -56,9 +58,9 @@ impl<I: Ip> Udp<I> {
     #[cold]
     fn no_port(&self, packet: &Packet<'_>) {
         self.counters.rx_no_port.bump();
-        match packet.cast {
-            Cast::Unicast => self.ip.unreachable(packet, UnreachableCode::Port),
-            Cast::Broadcast | Cast::Multicast => {}
+        match (packet.cast, packet.meta.link) {
+            (Cast::Unicast, LinkCast::Host) => self.ip.unreachable(packet, UnreachableCode::Port),
+            (Cast::Broadcast | Cast::Multicast, _) | (_, LinkCast::Broadcast | LinkCast::Multicast) => {}
         }
     }
 }

@@ -3,10 +3,7 @@
 use core::net::Ipv4Addr;
 use core::num::NonZeroU16;
 
-use traits::{
-    Capabilities, Datagrams, Endpoint, Header as IpHeader, Ip, Offload, Path, SegmentationKind, SendError,
-    TxMeta,
-};
+use traits::{Datagrams, Endpoint, Header as IpHeader, Ip, Offload, Path, SegmentationKind, SendError, TxMeta};
 use wire::{Checksum, Protocol};
 use zerocopy::IntoBytes;
 
@@ -17,9 +14,6 @@ use crate::header::{CHECKSUM_OFFSET, HEADER_LEN, Header};
 /// [`Endpoint::segment_size`] that is cut here because the device does not:
 /// it is kept on the stack meanwhile.
 pub const SOFTWARE_SEGMENTATION_MAX: usize = 16 * 1024;
-
-/// The MTU where no route tells it: what every host takes (RFC 791 §3.1).
-const UNROUTED_MTU: usize = 576;
 
 /// Bytes of an IPv4 header without options.
 const IP_HEADER_LEN: usize = 20;
@@ -93,22 +87,10 @@ impl<I: Ip> Udp<I> {
         if endpoint.dst.port() == 0 {
             return Err(SendError::Unsupported);
         }
-        let path = self.path(endpoint)?;
+        let path = self.ip.route(*endpoint.dst.ip(), endpoint.source)?;
         match plan(endpoint, &path, len)? {
             Plan::One(meta) | Plan::Device(meta) => self.emit(endpoint, path.src, meta, len, fill),
             Plan::Software(size) => self.send_segments(endpoint, &path, size, len, fill),
-        }
-    }
-
-    /// How the datagram goes. From 0.0.0.0, a host that has no address yet
-    /// reaches its link without a route (RFC 1122 §3.2.1.3, as DHCP does).
-    fn path(&self, endpoint: &Endpoint) -> Result<Path, SendError> {
-        let nobody = Ipv4Addr::UNSPECIFIED;
-        match self.ip.route(*endpoint.dst.ip(), endpoint.source) {
-            Err(SendError::NoRoute | SendError::NoAddress) if endpoint.source == Some(nobody) => {
-                Ok(Path::new(nobody, UNROUTED_MTU, Capabilities::NONE))
-            }
-            result => result,
         }
     }
 

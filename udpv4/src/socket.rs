@@ -73,7 +73,8 @@ impl Default for Socket<8192, 16> {
 }
 
 impl<const BYTES: usize, const PACKETS: usize> Socket<BYTES, PACKETS> {
-    /// A socket of the size that its type says.
+    /// A socket of the size that its type says. `PACKETS` of 0 does not
+    /// compile.
     pub const fn with_capacity() -> Self {
         Self {
             queue: RefCell::new(Queue::new()),
