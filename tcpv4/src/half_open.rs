@@ -1,1 +1,202 @@
-//! half_open.
+//! A SYN that was answered, until the handshake ends: an entry of its own, so
+//! that a flood of SYNs costs little.
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use crate::reply::acknowledgement;
+use crate::segment::{Control, Segment, Transmit};
+use crate::table::Tuple;
+use crate::wire::{Options, Timestamps};
+use crate::{Mss, SeqNum, Window, WindowScale};
+
+/// How often a SYN-ACK is sent again, as Linux does (`tcp_synack_retries`).
+pub(crate) const RETRIES: u8 = 5;
+
+/// How long a SYN-ACK waits to be sent again: 1 s, 2 s, …, 32 s.
+const fn patience(attempts: u8) -> Duration {
+    Duration::from_secs(1 << if attempts > RETRIES { RETRIES } else { attempts })
+}
+
+/// What the entry does not hold of a scale.
+const NO_SCALE: u8 = u8::MAX;
+
+/// A connection in SYN-RECEIVED that a listener will get.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HalfOpen {
+    /// When the SYN-ACK is sent again, or the entry given up.
+    pub(crate) deadline: Instant,
+    pub(crate) tuple: Tuple,
+    pub(crate) iss: SeqNum,
+    pub(crate) irs: SeqNum,
+    /// TSval of the SYN; 0 where it had none.
+    ts_recent: u32,
+    /// The peer's MSS, 0 where it told none.
+    mss: u16,
+    /// The window of the SYN.
+    pub(crate) window: Window,
+    /// The peer's window scale.
+    scale: u8,
+    /// What this side's windows are scaled by, if the peer takes scales.
+    pub(crate) own_scale: WindowScale,
+    /// SYN-ACKs sent.
+    pub(crate) attempts: u8,
+    /// Whether it stands in the list of those owed.
+    pub(crate) owed: bool,
+    sack: bool,
+    timestamps: bool,
+}
+
+/// What a segment does to a half-open connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Verdict {
+    /// The handshake ends; the segment is the connection's first.
+    Establish,
+    /// The SYN-ACK was lost: once more.
+    Repeat,
+    /// Answered with an acknowledgement (RFC 5961 §3, §4; RFC 7323 §5.3).
+    Acknowledge,
+    /// Answered with a reset, and otherwise ignored.
+    Reset(Transmit),
+    /// The peer gave up.
+    Remove,
+    /// Nothing.
+    Ignore,
+}
+
+impl HalfOpen {
+    /// From a SYN. Not answered yet.
+    pub(crate) fn new(
+        tuple: Tuple,
+        iss: SeqNum,
+        own_scale: WindowScale,
+        syn: &Segment<'_>,
+        now: Instant,
+    ) -> Self {
+        let options = &syn.options;
+        Self {
+            deadline: now,
+            tuple,
+            iss,
+            irs: syn.seq,
+            ts_recent: options.timestamps.map_or(0, |t| t.value),
+            mss: options.mss.map_or(0, Mss::bytes),
+            window: syn.window,
+            scale: options.window_scale.map_or(NO_SCALE, WindowScale::shift),
+            own_scale,
+            attempts: 0,
+            owed: false,
+            sack: options.sack_permitted,
+            timestamps: options.timestamps.is_some(),
+        }
+    }
+
+    /// What the peer offered in its SYN.
+    pub(crate) fn offer(&self) -> Options {
+        Options {
+            mss: (self.mss > 0).then(|| Mss::new(self.mss)),
+            window_scale: (self.scale != NO_SCALE).then(|| WindowScale::new(self.scale)),
+            sack_permitted: self.sack,
+            timestamps: self.timestamps.then_some(Timestamps { value: self.ts_recent, echo: 0 }),
+            ..Options::NONE
+        }
+    }
+
+    /// The SYN-ACK, with this side's `mss` and timestamp clock.
+    pub(crate) fn syn_ack(&self, mss: Mss, window: Window, ts_value: u32) -> Transmit {
+        let mut transmit = Transmit::control(Control::Syn, self.iss, Some(self.irs + 1));
+        transmit.window = window;
+        transmit.options = answer(&self.offer(), mss, self.own_scale, ts_value);
+        transmit
+    }
+
+    /// An acknowledgement without more, as for a segment that is not welcome.
+    pub(crate) fn acknowledgement(&self, window: Window, ts_value: u32) -> Transmit {
+        let scaled = if self.scale == NO_SCALE { window } else { self.own_scale.window(u32::from(window.0)) };
+        let timestamps = self.timestamps.then_some(Timestamps { value: ts_value, echo: self.ts_recent });
+        acknowledgement(self.iss + 1, self.irs + 1, scaled, timestamps)
+    }
+
+    /// Notes that the SYN-ACK was sent.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.deadline = now + patience(self.attempts);
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// When the SYN-ACK was sent, if it was sent once only (Karn's rule).
+    pub(crate) fn sent_at(&self) -> Option<Instant> {
+        (self.attempts == 1).then(|| self.deadline - patience(0))
+    }
+
+    /// Whether the SYN-ACK was sent as often as it may be.
+    pub(crate) const fn is_exhausted(&self) -> bool {
+        self.attempts > RETRIES
+    }
+
+    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED, with RFC 5961; `window` is what
+    /// the SYN-ACK offered.
+    pub(crate) fn handle(&self, segment: &Segment<'_>, window: Window) -> Verdict {
+        let rcv_nxt = self.irs + 1;
+        // First: a SYN again is the peer that has seen no SYN-ACK; anything
+        // else must lie within the window.
+        if segment.control == Some(Control::Syn) && segment.ack.is_none() && segment.seq == self.irs {
+            return Verdict::Repeat;
+        }
+        let offset = segment.seq.value().wrapping_sub(rcv_nxt.value());
+        let within = offset < u32::from(window.0).max(1);
+        if segment.control == Some(Control::Rst) {
+            // RFC 5961 §3.2: only the exact sequence number resets.
+            return match offset {
+                0 => Verdict::Remove,
+                _ if within => Verdict::Acknowledge,
+                _ => Verdict::Ignore,
+            };
+        }
+        if !within {
+            return Verdict::Acknowledge;
+        }
+        if self.is_old(segment) {
+            return Verdict::Acknowledge;
+        }
+        // RFC 5961 §4.2: no SYN within the window resets.
+        if segment.control == Some(Control::Syn) {
+            return Verdict::Acknowledge;
+        }
+        match segment.ack {
+            None => Verdict::Ignore,
+            Some(ack) if ack == self.iss + 1 => Verdict::Establish,
+            Some(_) => segment.reset().map_or(Verdict::Ignore, Verdict::Reset),
+        }
+    }
+
+    /// PAWS (RFC 7323 §5.3).
+    fn is_old(&self, segment: &Segment<'_>) -> bool {
+        self.timestamps
+            && segment.options.timestamps.is_some_and(|t| (t.value.wrapping_sub(self.ts_recent) as i32) < 0)
+    }
+}
+
+/// The options of a SYN-ACK that answers `offer`: each only where the peer
+/// offered it (RFC 7323 §1.3, RFC 2018 §2).
+pub(crate) fn answer(offer: &Options, mss: Mss, own_scale: WindowScale, ts_value: u32) -> Options {
+    Options {
+        mss: Some(mss),
+        window_scale: offer.window_scale.map(|_| own_scale),
+        sack_permitted: offer.sack_permitted,
+        timestamps: offer.timestamps.map(|t| Timestamps { value: ts_value, echo: t.value }),
+        ..Options::NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Slot;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Slot<HalfOpen>>() <= 64, "{}", size_of::<Slot<HalfOpen>>());
+    }
+}

@@ -11,6 +11,7 @@ extern crate std;
 pub mod buffer;
 pub mod congestion;
 pub mod connection;
+mod cookie;
 mod flow;
 mod half_open;
 mod isn;
@@ -19,6 +20,7 @@ mod listener;
 mod ports;
 pub mod receive;
 pub mod recovery;
+mod reply;
 pub mod segment;
 pub mod send;
 mod seq;
@@ -29,4 +31,11 @@ mod time_wait;
 mod timers;
 pub mod wire;
 
+pub use flow::{Flow, IoError, ReadHalf, WriteHalf};
+pub use layer::{ConnectionId, Tcp, Usage};
+pub use listener::{Accept, DEFAULT_BACKLOG, Listener};
 pub use seq::{Mss, SeqNum, Window, WindowScale};
+pub use stats::Statistics;
+#[cfg(feature = "alloc")]
+pub use storage::Heap;
+pub use storage::{DefaultStorage, Fixed, Limits, Memory, Storage};

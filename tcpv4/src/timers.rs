@@ -5,9 +5,10 @@ use core::ops::DerefMut;
 use traits::Instant;
 
 /// An array that grows at its end.
-pub(crate) trait Array<T>: Default + DerefMut<Target = [T]> {
+pub trait Array<T>: Default + DerefMut<Target = [T]> {
     /// `false` when there is no room.
     fn push(&mut self, value: T) -> bool;
+    /// Takes the last one.
     fn pop(&mut self) -> Option<T>;
 }
 

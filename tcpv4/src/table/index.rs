@@ -60,8 +60,10 @@ pub(crate) struct Index<C> {
 }
 
 /// The array below an index.
-pub(crate) trait Cells: Default {
+pub trait Cells: Default {
+    /// All of them.
     fn cells(&self) -> &[Cell];
+    /// All of them.
     fn cells_mut(&mut self) -> &mut [Cell];
     /// An array of twice the size, or none.
     fn grown(&self) -> Option<Self>;

@@ -1,9 +1,12 @@
 //! Slots that are taken and given back, and lists through them.
 
 /// A growing array of `T` that never moves what it holds while it need not.
-pub(crate) trait Arena<T>: Default {
+pub trait Arena<T>: Default {
+    /// How many there are.
     fn len(&self) -> usize;
+    /// One of them.
     fn get(&self, at: usize) -> Option<&T>;
+    /// One of them.
     fn get_mut(&mut self, at: usize) -> Option<&mut T>;
     /// `false` when there is no room.
     fn push(&mut self, value: T) -> bool;
@@ -81,7 +84,7 @@ const APART: u32 = u32::MAX - 1;
 /// A slot: what it holds, how often it was given back, its neighbours in the
 /// one list it may stand in.
 #[derive(Debug)]
-pub struct Slot<T> {
+pub(crate) struct Slot<T> {
     generation: u32,
     prev: u32,
     next: u32,
@@ -128,11 +131,6 @@ impl<A> Slab<A> {
 
     pub(crate) const fn limit(&self) -> usize {
         self.limit
-    }
-
-    /// What is taken already stays.
-    pub(crate) const fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
     }
 
     /// Takes a slot; gives `value` back when all are taken.
@@ -246,24 +244,12 @@ impl<A> Slab<A> {
         true
     }
 
-    /// Whether a slot stands in a list.
-    pub(crate) fn is_linked<T>(&self, at: u32) -> bool
+    /// One more than the highest slot ever taken.
+    pub(crate) fn end<T>(&self) -> u32
     where
         A: Arena<Slot<T>>,
     {
-        self.slots.get(at as usize).is_some_and(|slot| slot.prev != APART)
-    }
-
-    /// Calls `each` for all slots taken: only for what concerns every one.
-    pub(crate) fn for_each<T>(&self, mut each: impl FnMut(u32, &T))
-    where
-        A: Arena<Slot<T>>,
-    {
-        for at in 0..self.slots.len() as u32 {
-            if let Some(value) = self.get(at) {
-                each(at, value);
-            }
-        }
+        self.slots.len() as u32
     }
 }
 

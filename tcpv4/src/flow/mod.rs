@@ -1,0 +1,235 @@
+//! Connections from the application's side.
+
+mod error;
+mod io;
+mod poll;
+mod split;
+
+use core::fmt;
+use core::future::poll_fn;
+use core::net::SocketAddrV4;
+
+use traits::{ConnectError, Connections, FlowError, Ip};
+
+use crate::connection::Settings;
+use crate::layer::{ConnectionId, Tcp};
+use crate::storage::Storage;
+
+pub use error::IoError;
+pub use split::{ReadHalf, WriteHalf};
+
+/// A connection.
+///
+/// Dropping one that was not closed, or that has data left to read, resets
+/// it; dropping one that was closed lets the close run its course, for a
+/// bounded time. Dropping a future of any method loses nothing: see each.
+pub struct Flow<'t, I: Ip, S: Storage> {
+    handle: Handle<'t, I, S>,
+    dest: SocketAddrV4,
+    local: SocketAddrV4,
+    settings: Settings,
+    /// Nagle's algorithm is off until the next plain write.
+    nodelay_once: bool,
+}
+
+impl<I: Ip, S: Storage> fmt::Debug for Flow<'_, I, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flow({} - {})", self.local, self.dest)
+    }
+}
+
+/// One of the owners of a connection, which goes when the last one is dropped.
+struct Handle<'t, I: Ip, S: Storage> {
+    tcp: &'t Tcp<I, S>,
+    id: ConnectionId,
+}
+
+impl<I: Ip, S: Storage> Drop for Handle<'_, I, S> {
+    fn drop(&mut self) {
+        self.tcp.detach(self.id);
+    }
+}
+
+impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
+    /// The flow of a connection in a backlog, if that still waits.
+    pub(crate) fn of_backlog(tcp: &'t Tcp<I, S>, id: ConnectionId) -> Option<Self> {
+        tcp.attach(id).then(|| Self::new(tcp, id))
+    }
+
+    /// Takes over the one handle that the connection counts.
+    fn new(tcp: &'t Tcp<I, S>, id: ConnectionId) -> Self {
+        let (local, dest) = tcp.ends(id);
+        let handle = Handle { tcp, id };
+        Self { handle, dest, local, settings: tcp.settings(), nodelay_once: false }
+    }
+
+    /// The other side.
+    pub const fn dest(&self) -> SocketAddrV4 {
+        self.dest
+    }
+
+    /// This side.
+    pub const fn local(&self) -> SocketAddrV4 {
+        self.local
+    }
+
+    /// Its name in the layer, which no other connection has at the time.
+    pub const fn id(&self) -> ConnectionId {
+        self.handle.id
+    }
+
+    /// Reads what has arrived, up to `buffer.len()` bytes; waits for at least
+    /// one. `Ok(0)`: the peer has closed and all is read, or `buffer` is
+    /// empty. Dropping the future loses no data.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`]; only after all that has arrived is read.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FlowError> {
+        self.handle.read(buffer).await
+    }
+
+    /// Queues bytes to be sent and returns how many, at least one; waits for
+    /// room. `Ok(0)` only for empty `bytes`. When the future is dropped before
+    /// it completes, nothing was queued.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, FlowError> {
+        self.end_nodelay_once();
+        self.handle.write(bytes).await
+    }
+
+    /// Queues all of `bytes`. When the future is dropped before it completes,
+    /// some part may have been queued.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), FlowError> {
+        self.end_nodelay_once();
+        self.handle.write_all(bytes).await
+    }
+
+    /// Queues all of `bytes` and sends them without waiting for more to fill
+    /// a segment, along with what was queued before: Nagle's algorithm is off
+    /// until the next plain write.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn write_nodelay(&mut self, bytes: &[u8]) -> Result<(), FlowError> {
+        if !self.settings.nodelay {
+            self.nodelay_once = true;
+            self.handle.tcp.configure(self.handle.id, &Settings { nodelay: true, ..self.settings });
+        }
+        self.handle.write_all(bytes).await
+    }
+
+    /// Waits until all that was written has been acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn flush(&mut self) -> Result<(), FlowError> {
+        self.handle.flush().await
+    }
+
+    /// Sends what is queued, then tells the peer that no more comes; reading
+    /// goes on. Completes when the peer has acknowledged it all. Dropped
+    /// early, the close goes on by itself, if the future was polled at all.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn close(&mut self) -> Result<(), FlowError> {
+        self.handle.close().await
+    }
+
+    /// Ends both directions at once with a reset.
+    pub fn abort(&mut self) {
+        self.handle.tcp.abort(self.handle.id);
+    }
+
+    /// Two halves, to read and to write in different tasks. The connection
+    /// has the fate of a dropped flow when both are dropped.
+    pub fn split(self) -> (ReadHalf<'t, I, S>, WriteHalf<'t, I, S>) {
+        split::split(self)
+    }
+
+    /// What was chosen for the connection.
+    pub const fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Changes what was chosen: takes effect at once.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.nodelay_once = false;
+        self.handle.tcp.configure(self.handle.id, &settings);
+    }
+
+    /// Whether small segments are sent at once, instead of being gathered
+    /// while others are under way (Nagle's algorithm).
+    pub fn set_nodelay(&mut self, nodelay: bool) {
+        self.set_settings(Settings { nodelay, ..self.settings });
+    }
+
+    fn end_nodelay_once(&mut self) {
+        if self.nodelay_once {
+            self.set_settings(self.settings);
+        }
+    }
+}
+
+impl<I: Ip, S: Storage> traits::Flow for Flow<'_, I, S> {
+    fn dest(&self) -> SocketAddrV4 {
+        self.dest
+    }
+
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FlowError> {
+        Flow::read(self, buffer).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, FlowError> {
+        Flow::write(self, bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), FlowError> {
+        Flow::flush(self).await
+    }
+
+    async fn close(&mut self) -> Result<(), FlowError> {
+        Flow::close(self).await
+    }
+
+    fn abort(&mut self) {
+        Flow::abort(self);
+    }
+}
+
+impl<I: Ip, S: Storage> Tcp<I, S> {
+    /// Connects to `dst` from a port of the layer's choice; completes when the
+    /// handshake has. Dropping the future aborts the attempt.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub async fn create_connection(&self, dst: SocketAddrV4) -> Result<Flow<'_, I, S>, ConnectError> {
+        let flow = Flow::new(self, self.open(dst)?);
+        poll_fn(|context| self.poll_connected(flow.handle.id, context)).await?;
+        Ok(flow)
+    }
+}
+
+impl<I: Ip, S: Storage> Connections for Tcp<I, S> {
+    type Flow<'a>
+        = Flow<'a, I, S>
+    where
+        Self: 'a;
+
+    async fn create_connection(&self, dst: SocketAddrV4) -> Result<Flow<'_, I, S>, ConnectError> {
+        Tcp::create_connection(self, dst).await
+    }
+}

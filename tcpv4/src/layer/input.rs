@@ -1,0 +1,362 @@
+//! What arrives.
+
+use traits::{Cast, Inbound, Instant, Ip, Packet};
+
+use super::state::{Woken, initial_window};
+use super::{ConnectionId, Owner, State, Tcp};
+use crate::connection::{Dropped, Events, Failure, Outcome};
+use crate::half_open::{self, HalfOpen};
+use crate::listener::Accept;
+use crate::reply::Reply;
+use crate::segment::{Control, Segment};
+use crate::storage::Storage;
+use crate::table::{Entry, Tuple};
+use crate::wire::{self, HeaderError, Ports};
+use crate::{SeqNum, cookie, time_wait};
+
+/// What is left to do for a segment after the borrow: to ask the listener.
+pub(super) enum Next {
+    /// Nothing.
+    Done,
+    /// Wake who waits, and confirm the path.
+    Wake { woken: Woken, confirm: bool },
+    /// A SYN that opens, with an initial sequence number if TIME-WAIT gave
+    /// one.
+    Syn(Option<SeqNum>),
+    /// The last segment of a handshake.
+    Establish(u32),
+    /// No connection: a cookie comes back, or a reset is owed.
+    Closed,
+    /// The connection waits in a backlog, if that still exists.
+    Backlog(ConnectionId),
+}
+
+impl<I: Ip, S: Storage> Tcp<I, S> {
+    /// Takes what the layer below has for TCP.
+    ///
+    /// `listeners` says who listens on a port: asked when a SYN arrives, and
+    /// again when its handshake ends, so that a listener may come and go at
+    /// any time. Nothing is sent from here; the task is woken.
+    pub fn input<'l>(
+        &self,
+        inbound: Inbound<'_>,
+        mut listeners: impl FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        match inbound {
+            Inbound::Packet(packet) => self.input_packet(&packet, &mut listeners),
+            Inbound::Error(error) => self.input_error(&error),
+        }
+    }
+
+    fn input_packet<'l>(
+        &self,
+        packet: &Packet<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let counters = &self.counters;
+        counters.received.count();
+        if packet.cast != Cast::Unicast {
+            return counters.not_unicast.count();
+        }
+        let parsed = wire::parse(packet.src, packet.dst, packet.tos, &packet.meta, packet.payload);
+        let (ports, segment) = match parsed {
+            Ok(parsed) => parsed,
+            Err(HeaderError::Checksum) => return counters.bad_checksum.count(),
+            Err(HeaderError::Truncated) => return counters.malformed.count(),
+            Err(HeaderError::Flags) => return counters.bad_flags.count(),
+        };
+        let Ports { src, dst } = ports;
+        if src == 0 || dst == 0 {
+            return counters.bad_port.count();
+        }
+        let tuple =
+            Tuple { local: packet.dst, remote: packet.src, local_port: dst, remote_port: src };
+        self.input_segment(&tuple, &segment, listeners);
+    }
+
+    fn input_segment<'l>(
+        &self,
+        tuple: &Tuple,
+        segment: &Segment<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let (hash, now) = (self.secret.table(tuple), self.ip.now());
+        let Ok(mut state) = self.state.try_borrow_mut() else {
+            return self.counters.reentered.count();
+        };
+        let entry = state.find(hash, tuple);
+        let next = match entry {
+            Some(Entry::Connection(slot)) => match self.in_backlog(&state, slot) {
+                Some(id) => Next::Backlog(id),
+                None => self.input_connection(&mut state, now, slot, segment),
+            },
+            Some(Entry::HalfOpen(slot)) => self.input_half_open(&mut state, now, slot, segment),
+            Some(Entry::TimeWait(slot)) => self.input_time_wait(&mut state, now, slot, segment),
+            None if segment.control == Some(Control::Syn) && segment.ack.is_none() => Next::Syn(None),
+            None => Next::Closed,
+        };
+        drop(state);
+        match next {
+            Next::Done => {}
+            Next::Wake { woken, confirm } => {
+                woken.wake();
+                if confirm {
+                    self.ip.confirm(tuple.remote);
+                }
+            }
+            Next::Syn(iss) => self.input_syn(now, hash, tuple, segment, iss, listeners),
+            Next::Establish(slot) => self.establish(now, hash, slot, segment, listeners),
+            Next::Closed => self.input_closed(now, hash, tuple, segment, listeners),
+            Next::Backlog(id) => self.input_backlog(now, id, segment, listeners),
+        }
+        self.wake_task();
+    }
+
+    /// Wakes the task if there is something for it to say.
+    #[inline]
+    pub(super) fn wake_task(&self) {
+        if !self.tasks.is_empty() && self.state.try_borrow().is_ok_and(|state| state.has_something_to_say()) {
+            self.tasks.wake();
+        }
+    }
+
+    fn in_backlog(&self, state: &State<S>, slot: u32) -> Option<ConnectionId> {
+        match state.connections.get(slot)?.owner {
+            Owner::Listener(_) => Some(state.id(slot)),
+            Owner::Flow(_) | Owner::Nobody => None,
+        }
+    }
+
+    /// A segment of a connection.
+    #[inline]
+    pub(super) fn input_connection(
+        &self,
+        state: &mut State<S>,
+        now: Instant,
+        slot: u32,
+        segment: &Segment<'_>,
+    ) -> Next {
+        let mut segment = *segment;
+        if state.is_short_of_memory() && !segment.payload.is_empty() {
+            self.give_up_one(state, now);
+            // What it acknowledges counts all the same.
+            segment.payload = &[];
+            segment.control = segment.control.filter(|control| *control == Control::Rst);
+            self.counters.no_memory.count();
+        }
+        let Some(held) = state.connections.get_mut(slot) else { return Next::Done };
+        let outcome = held.machine.handle_segment(now, &segment);
+        let woken = held.wake_for(outcome.events);
+        let seconds = (now.as_millis() / 1000) as u32;
+        let confirm = outcome.events.contains(Events::CONFIRMED) && held.confirmed != seconds;
+        if confirm {
+            held.confirmed = seconds;
+        }
+        let tuple = held.tuple;
+        self.count_outcome(&outcome, held.machine.failure());
+        if outcome.reset_owed {
+            self.owe_reset(state, now, &tuple, &segment);
+        }
+        state.account(slot);
+        state.mark(slot);
+        Next::Wake { woken, confirm }
+    }
+
+    pub(super) fn count_outcome(&self, outcome: &Outcome, failure: Option<Failure>) {
+        let counters = &self.counters;
+        if outcome.events.contains(Events::FAILED) {
+            self.count_failure(failure);
+        }
+        match outcome.dropped {
+            None => {}
+            Some(Dropped::Closed) => counters.closed.count(),
+            Some(Dropped::Sequence) => counters.sequence.count(),
+            Some(Dropped::Paws) => counters.paws.count(),
+            Some(Dropped::ResetInexact) => counters.reset_inexact.count(),
+            Some(Dropped::ResetIgnored) => counters.reset_ignored.count(),
+            Some(Dropped::Syn) => counters.syn_in_connection.count(),
+            Some(Dropped::NoAck) => counters.no_ack.count(),
+            Some(Dropped::AckUnacceptable) => counters.ack_unacceptable.count(),
+            Some(Dropped::Duplicate) => counters.duplicate.count(),
+            Some(Dropped::NoRoom) => counters.beyond_window.count(),
+            Some(Dropped::Unwanted) => counters.unwanted.count(),
+        }
+    }
+
+    pub(super) fn count_failure(&self, failure: Option<Failure>) {
+        let counters = &self.counters;
+        match failure {
+            None => {}
+            Some(Failure::Refused) => counters.connect_refused.count(),
+            Some(Failure::Reset) => counters.reset_by_peer.count(),
+            Some(Failure::TimedOut) => counters.timed_out.count(),
+            Some(Failure::Unreachable) => counters.unreachable.count(),
+            Some(Failure::Aborted) => counters.aborted.count(),
+        }
+    }
+
+    /// A segment of a handshake that this side has answered.
+    fn input_half_open(&self, state: &mut State<S>, now: Instant, slot: u32, segment: &Segment<'_>) -> Next {
+        let window = initial_window(&self.settings.get());
+        let Some(half_open) = state.half_open.get(slot) else { return Next::Done };
+        let tuple = half_open.tuple;
+        match half_open.handle(segment, window) {
+            half_open::Verdict::Establish => return Next::Establish(slot),
+            half_open::Verdict::Repeat => state.queue_half_open(slot, true),
+            half_open::Verdict::Acknowledge => {
+                let ts_value = self.ts_value(&tuple, now);
+                let transmit = half_open.acknowledgement(window, ts_value);
+                self.counters.bad_handshake.count();
+                self.owe(state, Reply { tuple, transmit });
+            }
+            half_open::Verdict::Reset(_) => {
+                self.counters.bad_handshake.count();
+                self.owe_reset(state, now, &tuple, segment);
+            }
+            half_open::Verdict::Remove => {
+                self.counters.half_open_reset.count();
+                state.release_half_open(&self.secret, slot, true);
+            }
+            half_open::Verdict::Ignore => self.counters.bad_handshake.count(),
+        }
+        Next::Done
+    }
+
+    /// A segment of a connection that is over.
+    fn input_time_wait(&self, state: &mut State<S>, now: Instant, slot: u32, segment: &Segment<'_>) -> Next {
+        let Some(time_wait) = state.time_wait.get_mut(slot) else { return Next::Done };
+        let renew = match time_wait.handle(now, segment) {
+            time_wait::Verdict::Acknowledge { renew } => {
+                let tuple = time_wait.tuple;
+                let transmit = time_wait.acknowledgement(self.ts_value(&tuple, now));
+                self.counters.time_wait_acknowledged.count();
+                self.owe(state, Reply { tuple, transmit });
+                renew
+            }
+            time_wait::Verdict::Renew => true,
+            time_wait::Verdict::Reuse { iss } => return Next::Syn(Some(iss)),
+            time_wait::Verdict::Ignore => {
+                self.counters.stray.count();
+                false
+            }
+        };
+        if renew && let Some(time_wait) = state.time_wait.get_mut(slot) {
+            time_wait.deadline = now + time_wait::DURATION;
+            state.time_wait.unlink(&mut state.time_wait_list, slot);
+            state.time_wait.push_back(&mut state.time_wait_list, slot);
+        }
+        Next::Done
+    }
+
+    /// A segment that belongs to nothing (RFC 9293 §3.10.7.1), unless it
+    /// brings a cookie back.
+    fn input_closed<'l>(
+        &self,
+        now: Instant,
+        hash: u32,
+        tuple: &Tuple,
+        segment: &Segment<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        if segment.control == Some(Control::Rst) {
+            return self.counters.stray.count();
+        }
+        let looked_for = self.state.borrow().cookies_until.is_some_and(|until| now < until);
+        if looked_for && segment.control.is_none() && segment.ack.is_some() {
+            match cookie::verify(&self.secret, tuple, segment, now) {
+                Some(mss) => return self.establish_cookie(now, hash, tuple, segment, mss, listeners),
+                None => self.counters.cookies_refused.count(),
+            }
+        }
+        self.refuse(now, tuple, segment);
+    }
+
+    /// No connection and no listener: a reset is owed.
+    pub(super) fn refuse(&self, now: Instant, tuple: &Tuple, segment: &Segment<'_>) {
+        self.counters.refused.count();
+        self.owe_reset(&mut self.state.borrow_mut(), now, tuple, segment);
+    }
+
+    /// Owes the reset that answers `segment`, within the rate.
+    pub(super) fn owe_reset(&self, state: &mut State<S>, now: Instant, tuple: &Tuple, segment: &Segment<'_>) {
+        let Some(transmit) = segment.reset() else { return };
+        if !state.reset_bucket.take(now) {
+            return self.counters.resets_limited.count();
+        }
+        self.owe(state, Reply { tuple: *tuple, transmit });
+    }
+
+    /// Owes a reply, if there is room.
+    pub(super) fn owe(&self, state: &mut State<S>, reply: Reply) {
+        if state.replies.push_back(reply).is_err() {
+            self.counters.replies_lost.count();
+        }
+    }
+
+    /// The timestamp clock towards a peer: milliseconds, from a start of its
+    /// own.
+    pub(super) fn ts_value(&self, tuple: &Tuple, now: Instant) -> u32 {
+        (now.as_millis() as u32).wrapping_add(self.secret.timestamp_offset(tuple))
+    }
+
+    /// A SYN to a listener, maybe.
+    fn input_syn<'l>(
+        &self,
+        now: Instant,
+        hash: u32,
+        tuple: &Tuple,
+        segment: &Segment<'_>,
+        iss: Option<SeqNum>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let (remote, counters) = (tuple.remote, &self.counters);
+        if remote.is_unspecified() || remote.is_broadcast() || remote.is_multicast() || self.ip.is_local(remote)
+        {
+            return counters.bad_source.count();
+        }
+        let Some(listener) = listeners(tuple.local_port) else {
+            return self.refuse(now, tuple, segment);
+        };
+        if !listener.has_room() {
+            return counters.backlog_full.count();
+        }
+        let mut state = self.state.borrow_mut();
+        match state.find(hash, tuple) {
+            Some(Entry::TimeWait(old)) if iss.is_some() => {
+                state.release_time_wait(&self.secret, old);
+                counters.time_wait_reused.count();
+            }
+            // The listener itself called back and brought it up.
+            Some(_) => return counters.reentered.count(),
+            None => {}
+        }
+        let iss = iss.unwrap_or_else(|| self.secret.isn(tuple, now));
+        let scale = crate::WindowScale::for_limit(self.settings.get().receive_limit as usize);
+        match state.half_open.insert(HalfOpen::new(*tuple, iss, scale, segment, now)) {
+            Ok(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => state.queue_half_open(slot, true),
+            Ok(slot) => {
+                state.release_half_open(&self.secret, slot, false);
+                counters.no_room.count();
+            }
+            Err(half_open) => self.answer_with_cookie(&mut state, now, half_open, segment),
+        }
+    }
+
+    fn answer_with_cookie(&self, state: &mut State<S>, now: Instant, mut half_open: HalfOpen, syn: &Segment<'_>) {
+        let tuple = half_open.tuple;
+        let iss = cookie::make(&self.secret, &tuple, syn, now);
+        half_open.iss = iss;
+        let offset = self.secret.timestamp_offset(&tuple);
+        let value = cookie::timestamp(now.as_millis() as u32, &syn.options).wrapping_add(offset);
+        let settings = self.settings.get();
+        let mut transmit = half_open.syn_ack(crate::Mss::DEFAULT, initial_window(&settings), value);
+        if transmit.options.timestamps.is_none() {
+            // Nowhere to keep these.
+            transmit.options.window_scale = None;
+            transmit.options.sack_permitted = false;
+        }
+        state.cookies_until = Some(now + cookie::LIFETIME);
+        self.counters.cookies_sent.count();
+        self.owe(state, Reply { tuple, transmit });
+    }
+}

@@ -1,0 +1,286 @@
+//! How connections come into being.
+
+use core::cell::RefMut;
+use core::net::SocketAddrV4;
+
+use traits::{ConnectError, Instant, Ip, SendError};
+
+use super::input::Next;
+use super::state::{Woken, held, initial_window};
+use super::{ConnectionId, Owner, State, Tcp};
+use crate::connection::{Connection, Open, Passive};
+use crate::half_open::HalfOpen;
+use crate::listener::Accept;
+use crate::segment::Segment;
+use crate::storage::Storage;
+use crate::table::{Entry, Tuple};
+use crate::wire::Options;
+use crate::{Mss, WindowScale, cookie};
+
+/// What a path is taken to carry when none is known at the moment.
+pub(super) const MTU_UNKNOWN: usize = 1500;
+
+impl<I: Ip, S: Storage> Tcp<I, S> {
+    /// Ends the handshake of a half-open connection: the listener gets it.
+    pub(super) fn establish<'l>(
+        &self,
+        now: Instant,
+        hash: u32,
+        slot: u32,
+        segment: &Segment<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let Some(half_open) = self.state.borrow().half_open.get(slot).copied() else { return };
+        let tuple = half_open.tuple;
+        let Some(listener) = listeners(tuple.local_port) else {
+            self.state.borrow_mut().release_half_open(&self.secret, slot, true);
+            return self.refuse(now, &tuple, segment);
+        };
+        if !listener.has_room() {
+            // Not answered: the peer takes the SYN-ACK that comes again for a
+            // sign that its acknowledgement was lost.
+            return self.counters.accept_full.count();
+        }
+        let from = Some((slot, Entry::HalfOpen(slot)));
+        self.accept(now, hash, &half_open, from, segment, listener);
+    }
+
+    /// Ends a handshake of which only a cookie is known.
+    pub(super) fn establish_cookie<'l>(
+        &self,
+        now: Instant,
+        hash: u32,
+        tuple: &Tuple,
+        segment: &Segment<'_>,
+        mss: Mss,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let Some(ack) = segment.ack else { return };
+        let Some(listener) = listeners(tuple.local_port) else {
+            return self.refuse(now, tuple, segment);
+        };
+        if !listener.has_room() {
+            return self.counters.accept_full.count();
+        }
+        let offset = self.secret.timestamp_offset(tuple);
+        let offer = cookie::offer(mss, segment.options.timestamps, offset);
+        let own_scale = WindowScale::for_limit(self.settings.get().receive_limit as usize);
+        let syn = Segment { seq: segment.seq - 1, options: offer, ..*segment };
+        let mut half_open = HalfOpen::new(*tuple, ack - 1, own_scale, &syn, now);
+        // The window of the SYN is lost; that of this segment is scaled.
+        let bytes = offer.window_scale.unwrap_or_default().bytes(segment.window).min(0xffff);
+        half_open.window = crate::Window(bytes as u16);
+        // No sample of the round trip can be had.
+        half_open.attempts = 2;
+        if self.accept(now, hash, &half_open, None, segment, listener) {
+            self.counters.cookies_accepted.count();
+        }
+    }
+
+    fn accept(
+        &self,
+        now: Instant,
+        hash: u32,
+        half_open: &HalfOpen,
+        from: Option<(u32, Entry)>,
+        segment: &Segment<'_>,
+        listener: &dyn Accept,
+    ) -> bool {
+        let tuple = half_open.tuple;
+        let mtu = self.ip.route(tuple.remote, Some(tuple.local)).map_or(MTU_UNKNOWN, |path| path.mtu);
+        let settings = self.settings.get();
+        let passive = passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu, &settings);
+        let mut state = self.state.borrow_mut();
+        if state.find(hash, &tuple) != from.map(|(_, entry)| entry) {
+            self.counters.reentered.count();
+            return false;
+        }
+        let room = state.connections.len() < state.connections.limit() && !state.is_short_of_memory();
+        let Some(buffers) = (if room { state.storage.take_buffers() } else { None }) else {
+            self.counters.no_room.count();
+            return false;
+        };
+        let machine = Connection::accept(now, &passive, &settings, buffers);
+        let since = (now.as_millis() / 1000) as u32;
+        let id = match state.insert(hash, held(machine, tuple, Owner::Listener(since)), from.map(|f| f.1)) {
+            Ok(id) => id,
+            Err(held) => {
+                state.storage.give_buffers(held.machine.into_buffers());
+                self.counters.no_room.count();
+                return false;
+            }
+        };
+        if let Some((half_open, _)) = from {
+            state.release_half_open(&self.secret, half_open, false);
+        }
+        let next = self.input_connection(&mut state, now, id.slot, segment);
+        drop(state);
+        if let Next::Wake { woken, .. } = next {
+            woken.wake();
+        }
+        self.counters.accepted.count();
+        if !listener.offer(id) {
+            self.reject(now, id);
+        }
+        true
+    }
+
+    /// A segment for a connection in a backlog: the listener may be gone.
+    pub(super) fn input_backlog<'l>(
+        &self,
+        now: Instant,
+        id: ConnectionId,
+        segment: &Segment<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let Some(port) = self.state.borrow().get(id).map(|held| held.tuple.local_port) else { return };
+        if !listeners(port).is_some_and(|listener| listener.holds(id)) {
+            self.reject(now, id);
+        }
+        let mut state = self.state.borrow_mut();
+        if state.get(id).is_none() {
+            return;
+        }
+        let next = self.input_connection(&mut state, now, id.slot, segment);
+        drop(state);
+        if let Next::Wake { woken, .. } = next {
+            woken.wake();
+        }
+    }
+
+    /// Resets a connection that no listener takes.
+    pub(super) fn reject(&self, now: Instant, id: ConnectionId) {
+        let mut state = self.state.borrow_mut();
+        let Some(held) = state.get_mut(id) else { return };
+        held.owner = Owner::Nobody;
+        held.machine.detach(now);
+        self.counters.not_accepted.count();
+        state.mark(id.slot);
+        drop(state);
+        self.wake_task();
+    }
+
+    /// Starts an active open, and gives it to a flow.
+    pub(crate) fn open(&self, dst: SocketAddrV4) -> Result<ConnectionId, ConnectError> {
+        let remote = *dst.ip();
+        if dst.port() == 0
+            || remote.is_unspecified()
+            || remote.is_broadcast()
+            || remote.is_multicast()
+            || self.ip.is_local(remote)
+        {
+            return Err(ConnectError::InvalidAddress);
+        }
+        let path = self.ip.route(remote, None).map_err(|error| match error {
+            SendError::NoAddress => ConnectError::NoAddress,
+            SendError::Unsupported => ConnectError::InvalidAddress,
+            _ => ConnectError::Unreachable,
+        })?;
+        let now = self.ip.now();
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Err(ConnectError::NoRoom) };
+        if state.connections.len() >= state.connections.limit() || state.is_short_of_memory() {
+            self.counters.no_room.count();
+            return Err(ConnectError::NoRoom);
+        }
+        let tuple = Tuple::new(SocketAddrV4::new(path.src, 0), dst);
+        let free = |tuple: &Tuple| state.find(self.secret.table(tuple), tuple).is_none();
+        let tuple = self.ports.choose(&self.secret, tuple, free).ok_or(ConnectError::PortsExhausted)?;
+        let settings = self.settings.get();
+        let Some(buffers) = state.storage.take_buffers() else {
+            self.counters.no_room.count();
+            return Err(ConnectError::NoRoom);
+        };
+        let open = Open {
+            iss: self.secret.isn(&tuple, now),
+            ts_offset: self.secret.timestamp_offset(&tuple),
+            mtu: path.mtu,
+        };
+        let machine = Connection::connect(now, &open, &settings, buffers);
+        let hash = self.secret.table(&tuple);
+        let id = match state.insert(hash, held(machine, tuple, Owner::Flow(1)), None) {
+            Ok(id) => id,
+            Err(held) => {
+                state.storage.give_buffers(held.machine.into_buffers());
+                self.counters.no_room.count();
+                return Err(ConnectError::NoRoom);
+            }
+        };
+        self.counters.opened.count();
+        state.mark(id.slot);
+        drop(state);
+        self.tasks.wake();
+        Ok(id)
+    }
+
+    /// A user of a connection has changed something: the task looks at it.
+    pub(crate) fn changed(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
+        state.account(id.slot);
+        state.mark(id.slot);
+        drop(state);
+        self.tasks.wake();
+    }
+
+    /// Gives a connection that waits in a backlog to a flow.
+    pub(crate) fn attach(&self, id: ConnectionId) -> bool {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return false };
+        match state.get_mut(id) {
+            Some(held) if matches!(held.owner, Owner::Listener(_)) => {
+                held.owner = Owner::Flow(1);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes back what a flow, or half of one, had.
+    pub(crate) fn detach(&self, id: ConnectionId) {
+        let now = self.ip.now();
+        let mut state = self.state.borrow_mut();
+        let Some(held) = state.get_mut(id) else { return };
+        let left = match held.owner {
+            Owner::Flow(handles) => handles.saturating_sub(1),
+            Owner::Listener(_) | Owner::Nobody => 0,
+        };
+        let mut woken = Woken::default();
+        if left > 0 {
+            held.owner = Owner::Flow(left);
+        } else {
+            held.owner = Owner::Nobody;
+            let before = held.machine.failure();
+            held.machine.detach(now);
+            if before.is_none() {
+                self.count_failure(held.machine.failure());
+            }
+            woken = Woken { reader: held.reader.take(), writer: held.writer.take() };
+            state.mark(id.slot);
+        }
+        drop(state);
+        // Their tasks wait no more: the wakers are only dropped.
+        drop(woken);
+        self.wake_task();
+    }
+}
+
+/// What the handshake agreed on.
+fn passive(
+    half_open: &HalfOpen,
+    offer: &Options,
+    ts_offset: u32,
+    mtu: usize,
+    settings: &crate::connection::Settings,
+) -> Passive {
+    Passive {
+        iss: half_open.iss,
+        irs: half_open.irs,
+        mss: offer.mss.unwrap_or(Mss::DEFAULT),
+        window: half_open.window,
+        window_scale: offer.window_scale.map(|theirs| (half_open.own_scale, theirs)),
+        advertised: initial_window(settings),
+        sack_permitted: offer.sack_permitted,
+        timestamps: offer.timestamps.map(|t| (ts_offset, t.value)),
+        ecn: false,
+        // The answer went out, once, a patience before it is due again.
+        sent_at: half_open.sent_at(),
+        mtu,
+    }
+}

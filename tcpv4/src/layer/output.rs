@@ -1,0 +1,371 @@
+//! What is said. One place calls `write` of the layer below.
+
+use core::task::Waker;
+
+use traits::{Header, Instant, Ip, Offload, Path, SegmentationKind, SendError, TxMeta};
+use wire::{Checksum, Protocol};
+
+use super::open::MTU_UNKNOWN;
+use super::state::{Woken, initial_window};
+use super::{ConnectionId, Owner, State, Tcp};
+use crate::connection::Budget;
+use crate::segment::{Control, Marks, Purpose, Transmit};
+use crate::storage::Storage;
+use crate::table::{Entry, Tuple};
+use crate::time_wait::TimeWait;
+use crate::wire::{self as format, CHECKSUM_OFFSET, Ports};
+use crate::Mss;
+
+/// Segments that a connection sends before it is another's turn. A large one
+/// counts once.
+const BURST: usize = 16;
+
+/// Turns in one pass; then the other tasks run.
+const TURNS: usize = 4096;
+
+/// How one turn ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Something was done.
+    Done,
+    /// Nothing is left to be said.
+    Idle,
+    /// The device is full.
+    Full,
+}
+
+impl<I: Ip, S: Storage> Tcp<I, S> {
+    /// Says what there is to say.
+    pub(super) fn transmit(&self, now: Instant, waker: &Waker) {
+        let before = self.counters.sent.get();
+        let mut turn = Turn::Done;
+        for _ in 0..TURNS {
+            turn = self.transmit_next(now);
+            if turn != Turn::Done {
+                break;
+            }
+        }
+        if self.counters.sent.get() != before {
+            self.ip.flush();
+        }
+        match turn {
+            Turn::Idle => {}
+            Turn::Done => waker.wake_by_ref(),
+            Turn::Full => {
+                self.counters.device_full.count();
+                if self.ip.poll_room(waker).is_ready() {
+                    waker.wake_by_ref();
+                }
+            }
+        }
+    }
+
+    fn transmit_next(&self, now: Instant) -> Turn {
+        let state = self.state.borrow();
+        let reply = state.replies.front().copied();
+        let owed = state.half_open_lists.first().and_then(|list| list.front());
+        let dirty = state.dirty.front();
+        drop(state);
+        if let Some(reply) = reply {
+            self.transmit_reply(reply.tuple, reply.transmit)
+        } else if let Some(slot) = owed {
+            self.transmit_syn_ack(now, slot)
+        } else if let Some(slot) = dirty {
+            self.transmit_burst(now, slot)
+        } else {
+            Turn::Idle
+        }
+    }
+
+    fn transmit_reply(&self, tuple: Tuple, mut transmit: Transmit) -> Turn {
+        let written = self.route(&tuple).and_then(|path| {
+            if transmit.control == Some(Control::Syn) {
+                transmit.options.mss = Some(Mss::for_mtu(path.mtu));
+            }
+            self.emit(&tuple, &transmit, &path, None)
+        });
+        if written == Err(SendError::Full) {
+            return Turn::Full;
+        }
+        self.count_written(&transmit, written);
+        self.state.borrow_mut().replies.pop_front();
+        Turn::Done
+    }
+
+    fn transmit_syn_ack(&self, now: Instant, slot: u32) -> Turn {
+        let Some(half_open) = self.state.borrow().half_open.get(slot).copied() else { return Turn::Done };
+        let tuple = half_open.tuple;
+        let path = self.route(&tuple);
+        let mss = Mss::for_mtu(path.map_or(MTU_UNKNOWN, |path| path.mtu));
+        let window = initial_window(&self.settings.get());
+        let transmit = half_open.syn_ack(mss, window, self.ts_value(&tuple, now));
+        let written = path.and_then(|path| self.emit(&tuple, &transmit, &path, None));
+        if written == Err(SendError::Full) {
+            return Turn::Full;
+        }
+        self.count_written(&transmit, written);
+        if half_open.attempts > 0 {
+            self.counters.retransmitted.count();
+        }
+        let mut state = self.state.borrow_mut();
+        if written == Err(SendError::NoAddress) {
+            state.release_half_open(&self.secret, slot, true);
+            return Turn::Done;
+        }
+        state.unlink_half_open(slot);
+        if let Some(half_open) = state.half_open.get_mut(slot) {
+            half_open.owed = false;
+            half_open.sent(now);
+        }
+        state.queue_half_open(slot, false);
+        Turn::Done
+    }
+
+    fn route(&self, tuple: &Tuple) -> Result<Path, SendError> {
+        self.ip.route(tuple.remote, Some(tuple.local))
+    }
+
+    /// One turn of a connection.
+    fn transmit_burst(&self, now: Instant, slot: u32) -> Turn {
+        let state = self.state.borrow();
+        let Some((id, tuple)) = state.connections.get(slot).map(|held| (state.id(slot), held.tuple)) else {
+            return Turn::Done;
+        };
+        drop(state);
+        let mut path = self.route(&tuple);
+        if path == Err(SendError::NoAddress) {
+            self.forsake(slot);
+            return Turn::Done;
+        }
+        let mut large = true;
+        let mut sent = None;
+        for _ in 0..BURST {
+            let next = self.next_segment(now, id, sent.take(), &budget(&path, large));
+            let Some(transmit) = next else {
+                self.settle(now, id);
+                return Turn::Done;
+            };
+            let written = match path {
+                Ok(path) if !may_be_large(&transmit, &path) => Err(SendError::Unsupported),
+                Ok(path) => self.emit(&tuple, &transmit, &path, Some(id)),
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(SendError::Full) => {
+                    let mut state = self.state.borrow_mut();
+                    state.account(slot);
+                    return Turn::Full;
+                }
+                // What can't go as one may go as several.
+                Err(SendError::Unsupported | SendError::Unresolved | SendError::TooLong)
+                    if transmit.gso_size.is_some() && large =>
+                {
+                    large = false;
+                    continue;
+                }
+                Err(SendError::TooLong) if self.is_path_narrower(&tuple, &mut path) => {
+                    self.counters.too_long.count();
+                    continue;
+                }
+                Ok(()) | Err(_) => {}
+            }
+            self.count_written(&transmit, written);
+            sent = Some(transmit);
+        }
+        self.end_turn(now, id, sent);
+        Turn::Done
+    }
+
+    /// Notes what was sent and asks for the next.
+    #[inline]
+    fn next_segment(
+        &self,
+        now: Instant,
+        id: ConnectionId,
+        sent: Option<Transmit>,
+        budget: &Budget,
+    ) -> Option<Transmit> {
+        let mut state = self.state.borrow_mut();
+        let held = state.get_mut(id)?;
+        if let Some(sent) = sent {
+            held.machine.transmitted(now, &sent);
+        }
+        if held.fate.is_some() || !held.indexed {
+            return None;
+        }
+        held.machine.poll_transmit(now, budget)
+    }
+
+    /// A burst is out: to the end of the line.
+    fn end_turn(&self, now: Instant, id: ConnectionId, sent: Option<Transmit>) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if let (Some(held), Some(sent)) = (state.get_mut(id), sent) {
+            held.machine.transmitted(now, &sent);
+        }
+        state.connections.unlink(&mut state.dirty, id.slot);
+        state.connections.push_back(&mut state.dirty, id.slot);
+    }
+
+    /// Whether the path has become narrower than it was thought to be.
+    fn is_path_narrower(&self, tuple: &Tuple, path: &mut Result<Path, SendError>) -> bool {
+        let before = path.map_or(0, |path| path.mtu);
+        *path = self.route(tuple);
+        path.is_ok_and(|path| path.mtu < before)
+    }
+
+    fn count_written(&self, transmit: &Transmit, written: Result<(), SendError>) {
+        let counters = &self.counters;
+        match written {
+            Ok(()) => counters.sent.count(),
+            // As if lost on the way: timers bring it again, ever more seldom.
+            Err(_) => counters.lost_below.count(),
+        }
+        match transmit.purpose {
+            Purpose::Retransmission | Purpose::TailProbe => counters.retransmitted.count(),
+            Purpose::Handshake | Purpose::New | Purpose::Probe | Purpose::Ack | Purpose::Reset => {}
+        }
+    }
+
+    /// A connection has said all: its timer is set, and it goes where it
+    /// belongs now.
+    fn settle(&self, now: Instant, id: ConnectionId) {
+        let mut state = self.state.borrow_mut();
+        let state_ref = &mut *state;
+        state_ref.connections.unlink(&mut state_ref.dirty, id.slot);
+        state_ref.account(id.slot);
+        let Some(held) = state_ref.get(id) else { return };
+        let remains = if held.indexed { held.machine.time_wait() } else { None };
+        let mut gone = None;
+        if let Some(remains) = remains {
+            let tuple = held.tuple;
+            let entry = TimeWait::new(tuple, &remains, now);
+            self.enter_time_wait(state_ref, id.slot, entry);
+            gone = self.retire(state_ref, id.slot);
+        } else if held.machine.is_done() || held.fate.is_some() {
+            gone = self.retire(state_ref, id.slot);
+        } else if let Some(deadline) = held.deadline() {
+            state_ref.timers.fire_by(id.slot, deadline.max(now));
+        }
+        drop(state);
+        drop(gone);
+    }
+
+    /// A small entry takes the tuple over.
+    fn enter_time_wait(&self, state: &mut State<S>, slot: u32, entry: TimeWait) {
+        if state.time_wait.len() >= state.time_wait.limit()
+            && let Some(oldest) = state.time_wait_list.front()
+        {
+            self.counters.time_wait_evicted.count();
+            state.release_time_wait(&self.secret, oldest);
+        }
+        let Ok(at) = state.time_wait.insert(entry) else { return };
+        state.time_wait.push_back(&mut state.time_wait_list, at);
+        let hash = self.secret.table(&entry.tuple);
+        if state.index.replace(hash, Entry::Connection(slot), Entry::TimeWait(at))
+            && let Some(held) = state.connections.get_mut(slot)
+        {
+            held.indexed = false;
+        }
+    }
+
+    /// A connection that is over: segments find it no more, and it goes when
+    /// nobody has it. What is returned is to be dropped after the borrow.
+    pub(super) fn retire(&self, state: &mut State<S>, slot: u32) -> Option<Woken> {
+        state.timers.cancel(slot);
+        state.connections.unlink(&mut state.dirty, slot);
+        let held = state.connections.get_mut(slot)?;
+        if held.indexed {
+            held.indexed = false;
+            let hash = self.secret.table(&held.tuple);
+            state.index.remove(hash, Entry::Connection(slot));
+        }
+        match held.owner {
+            Owner::Nobody => state.release(&self.secret, slot),
+            Owner::Listener(_) => {
+                if let Some(deadline) = held.accept_deadline() {
+                    state.timers.fire_by(slot, deadline);
+                }
+                None
+            }
+            Owner::Flow(_) => None,
+        }
+    }
+
+    /// Sends one segment: the only place that does.
+    fn emit(
+        &self,
+        tuple: &Tuple,
+        transmit: &Transmit,
+        path: &Path,
+        id: Option<ConnectionId>,
+    ) -> Result<(), SendError> {
+        let header_len = transmit.header_len();
+        let len = header_len + transmit.len as usize;
+        let partial = path.capabilities.offload.contains(Offload::TX_CHECKSUM);
+        let mut meta = TxMeta::NONE.with_more(true);
+        if partial {
+            meta = meta.with_checksum(0, CHECKSUM_OFFSET);
+        }
+        if let Some(size) = transmit.gso_size {
+            let cwr = transmit.marks.contains(Marks::CWR);
+            meta = meta.with_segmentation(SegmentationKind::Tcp4 { cwr }, size, header_len as u16);
+        }
+        let header = Header::new(tuple.remote, Protocol::TCP)
+            .from(tuple.local)
+            .with_tos(transmit.ecn.tos())
+            .with_dont_fragment();
+        self.ip.write(header, meta, len, |buffer| self.fill(tuple, transmit, partial, id, buffer).unwrap_or(0))
+    }
+
+    /// Writes the segment; `None` when that can't be, since whoever called
+    /// this uses the connection itself at the moment.
+    #[inline]
+    fn fill(
+        &self,
+        tuple: &Tuple,
+        transmit: &Transmit,
+        partial: bool,
+        id: Option<ConnectionId>,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let len = transmit.header_len() + transmit.len as usize;
+        let buffer = buffer.get_mut(..len)?;
+        let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
+        let checksum = if partial { pseudo.partial() } else { 0 };
+        let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
+        let data = format::emit(transmit, ports, checksum, buffer)?;
+        if let Some(id) = id.filter(|_| transmit.len > 0) {
+            let state = self.state.try_borrow().ok()?;
+            let (first, second) = state.get(id)?.machine.payload(transmit);
+            let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
+            to_first.copy_from_slice(first);
+            to_second.get_mut(..second.len())?.copy_from_slice(second);
+        }
+        if !partial {
+            let sum = pseudo.bytes(buffer).finish();
+            let at = usize::from(CHECKSUM_OFFSET);
+            buffer.get_mut(at..at + 2)?.copy_from_slice(&sum.to_be_bytes());
+        }
+        Some(len)
+    }
+}
+
+/// What a path takes; `large`: whether to ask the device to cut.
+fn budget(path: &Result<Path, SendError>, large: bool) -> Budget {
+    match path {
+        Err(_) => Budget { mtu: MTU_UNKNOWN, gso_max_size: 0 },
+        Ok(path) => {
+            let offload = path.capabilities.offload;
+            let cuts = large && offload.contains(Offload::TSO4 | Offload::TX_CHECKSUM);
+            Budget { mtu: path.mtu, gso_max_size: if cuts { path.capabilities.gso_max_size } else { 0 } }
+        }
+    }
+}
+
+/// Whether the device cuts this segment as asked: with CWR, not all do.
+fn may_be_large(transmit: &Transmit, path: &Path) -> bool {
+    transmit.gso_size.is_none()
+        || !transmit.marks.contains(Marks::CWR)
+        || path.capabilities.offload.contains(Offload::TSO_ECN)
+}

@@ -1,0 +1,382 @@
+//! What the layer remembers.
+
+use core::task::Waker;
+
+use bitflags::bitflags;
+use traits::{FlowError, Instant};
+
+use super::Usage;
+use crate::connection::{Connection, Events, Settings};
+use crate::half_open::{HalfOpen, RETRIES};
+use crate::isn::Secret;
+use crate::reply::Reply;
+use crate::storage::{Limits, Storage, Timers};
+use crate::table::{Entry, Index, List, Slab, Slot, Tuple};
+use crate::time_wait::TimeWait;
+
+/// Replies without a connection that wait to be sent; what comes beyond is
+/// counted and forgotten, for the peer to ask again.
+const REPLIES: usize = 16;
+
+/// A connection of one layer. Slots are used again, with another generation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnectionId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// A list of owed SYN-ACKs, and one for each number of those sent: entries of
+/// a list have waited equally long, so the first is due first.
+pub(crate) const HALF_OPEN_LISTS: usize = RETRIES as usize + 2;
+
+/// Everything that changes.
+pub(crate) struct State<S: Storage> {
+    pub(crate) storage: S,
+    pub(crate) limits: Limits,
+    pub(crate) index: Index<S::Cells>,
+    pub(crate) connections: Slab<S::Arena<Slot<Held<S>>>>,
+    /// Connections that may have something to say.
+    pub(crate) dirty: List,
+    pub(crate) timers: Timers<S>,
+    pub(crate) half_open: Slab<S::Arena<Slot<HalfOpen>>>,
+    pub(crate) half_open_lists: [List; HALF_OPEN_LISTS],
+    pub(crate) time_wait: Slab<S::Arena<Slot<TimeWait>>>,
+    pub(crate) time_wait_list: List,
+    pub(crate) replies: heapless::Deque<Reply, REPLIES>,
+    /// Bytes held by all connections.
+    pub(crate) bytes: usize,
+    /// Until when cookies are looked for.
+    pub(crate) cookies_until: Option<Instant>,
+    pub(crate) reset_bucket: Bucket,
+    /// Where the search for a connection to give up goes on.
+    pub(crate) hand: u32,
+}
+
+/// A connection with what the layer knows of it.
+pub(crate) struct Held<S: Storage> {
+    pub(crate) machine: Connection<S::Backing>,
+    pub(crate) tuple: Tuple,
+    pub(crate) owner: Owner,
+    /// Whether the index still leads here.
+    pub(crate) indexed: bool,
+    /// Why it is over, where the machine doesn't know.
+    pub(crate) fate: Option<FlowError>,
+    /// What the writer waits for.
+    pub(crate) wants: Want,
+    /// In whole seconds, when the layer below was last told that the path
+    /// works.
+    pub(crate) confirmed: u32,
+    /// Bytes counted in [`State::bytes`].
+    pub(crate) bytes: u32,
+    /// Who waits to read.
+    pub(crate) reader: Option<Waker>,
+    /// Who waits to connect, write, flush or close: all of them borrow the
+    /// one write half, so one at a time does.
+    pub(crate) writer: Option<Waker>,
+}
+
+/// Whose a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// A listener's, which has not accepted it yet, since this second.
+    Listener(u32),
+    /// That of so many flows or halves of one.
+    Flow(u8),
+    /// Nobody's: it ends by itself.
+    Nobody,
+}
+
+bitflags! {
+    /// What the user of a write half waits for.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Want: u8 {
+        const CONNECT = 1 << 0;
+        const WRITE = 1 << 1;
+        const FLUSH = 1 << 2;
+        const CLOSE = 1 << 3;
+    }
+}
+
+/// Wakers that left a borrow, to be woken (or dropped) after it.
+#[derive(Default)]
+#[must_use]
+pub(crate) struct Woken {
+    pub(crate) reader: Option<Waker>,
+    pub(crate) writer: Option<Waker>,
+}
+
+impl Woken {
+    pub(crate) fn wake(self) {
+        [self.reader, self.writer].into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl<S: Storage> Held<S> {
+    /// Takes those who wait for `events`.
+    pub(crate) fn wake_for(&mut self, events: Events) -> Woken {
+        let over = Events::FAILED | Events::CLOSED;
+        let read = over | Events::READABLE | Events::PEER_CLOSED;
+        let mut write = over;
+        for (want, event) in [
+            (Want::CONNECT, Events::ESTABLISHED),
+            (Want::WRITE, Events::WRITABLE),
+            (Want::FLUSH, Events::FLUSHED),
+            (Want::CLOSE, Events::FLUSHED | Events::TIME_WAIT),
+        ] {
+            if self.wants.contains(want) {
+                write |= event;
+            }
+        }
+        Woken {
+            reader: if events.intersects(read) { self.reader.take() } else { None },
+            writer: if events.intersects(write) { self.writer.take() } else { None },
+        }
+    }
+
+    /// When the layer has to look at it, beside the machine's own timers.
+    pub(crate) fn accept_deadline(&self) -> Option<Instant> {
+        match self.owner {
+            Owner::Listener(since) => Some(Instant::from_secs(u64::from(since) + ACCEPT_SECONDS)),
+            Owner::Flow(_) | Owner::Nobody => None,
+        }
+    }
+
+    /// When the layer has to look at it.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.fate.is_some() {
+            return None;
+        }
+        [self.machine.next_timeout(), self.accept_deadline()].into_iter().flatten().min()
+    }
+}
+
+/// How long a connection waits in a listener's backlog before it is reset, in
+/// seconds.
+const ACCEPT_SECONDS: u64 = 60;
+
+impl<S: Storage> State<S> {
+    pub(crate) fn new(storage: S, limits: Limits) -> Self {
+        Self {
+            storage,
+            limits,
+            index: Index::default(),
+            connections: Slab::new(limits.connections),
+            dirty: List::EMPTY,
+            timers: Timers::<S>::default(),
+            half_open: Slab::new(limits.half_open),
+            half_open_lists: [List::EMPTY; HALF_OPEN_LISTS],
+            time_wait: Slab::new(limits.time_wait),
+            time_wait_list: List::EMPTY,
+            replies: heapless::Deque::new(),
+            bytes: 0,
+            cookies_until: None,
+            reset_bucket: Bucket::default(),
+            hand: 0,
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            connections: self.connections.len(),
+            half_open: self.half_open.len(),
+            time_wait: self.time_wait.len(),
+            bytes: self.bytes,
+        }
+    }
+
+    /// What is known of a tuple.
+    #[inline]
+    pub(crate) fn find(&self, hash: u32, tuple: &Tuple) -> Option<Entry> {
+        self.index.find(hash, |entry| {
+            let known = match entry {
+                Entry::Connection(slot) => self.connections.get(slot).map(|held| &held.tuple),
+                Entry::HalfOpen(slot) => self.half_open.get(slot).map(|half_open| &half_open.tuple),
+                Entry::TimeWait(slot) => self.time_wait.get(slot).map(|time_wait| &time_wait.tuple),
+            };
+            known == Some(tuple)
+        })
+    }
+
+    pub(crate) fn id(&self, slot: u32) -> ConnectionId {
+        ConnectionId { slot, generation: self.connections.generation(slot) }
+    }
+
+    /// The connection of that name, if it still is.
+    #[inline]
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Held<S>> {
+        self.connections.get(id.slot).filter(|_| self.connections.generation(id.slot) == id.generation)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Held<S>> {
+        if self.connections.generation(id.slot) != id.generation {
+            return None;
+        }
+        self.connections.get_mut(id.slot)
+    }
+
+    /// Marks a connection as one that may have something to say; returns
+    /// whether none was before.
+    #[inline]
+    pub(crate) fn mark(&mut self, slot: u32) -> bool {
+        let first = self.dirty.front().is_none();
+        self.connections.push_back(&mut self.dirty, slot);
+        first
+    }
+
+    /// Whether there is something to send.
+    pub(crate) fn has_something_to_say(&self) -> bool {
+        self.dirty.front().is_some()
+            || !self.replies.is_empty()
+            || self.half_open_lists.first().is_some_and(|owed| owed.front().is_some())
+    }
+
+    /// Adds a connection under its tuple, which is free; gives the index's
+    /// word that it is `instead` of what stood there.
+    pub(crate) fn insert(
+        &mut self,
+        hash: u32,
+        held: Held<S>,
+        instead: Option<Entry>,
+    ) -> Result<ConnectionId, Held<S>> {
+        let slot = self.connections.insert(held)?;
+        let entry = Entry::Connection(slot);
+        let indexed = match instead {
+            Some(old) => self.index.replace(hash, old, entry),
+            None => self.index.insert(hash, entry),
+        };
+        if indexed {
+            return Ok(self.id(slot));
+        }
+        match self.connections.remove(slot, &mut self.dirty) {
+            Some(held) => Err(held),
+            // The slot was filled just now.
+            None => Ok(self.id(slot)),
+        }
+    }
+
+    /// Counts what a connection holds by now.
+    #[inline]
+    pub(crate) fn account(&mut self, slot: u32) {
+        if let Some(held) = self.connections.get_mut(slot) {
+            let bytes = held.machine.held();
+            self.bytes = (self.bytes + bytes).saturating_sub(held.bytes as usize);
+            held.bytes = bytes as u32;
+        }
+    }
+
+    /// Forgets a connection; what is returned is to be dropped after the
+    /// borrow, since wakers are in it.
+    pub(crate) fn release(&mut self, secret: &Secret, slot: u32) -> Option<Woken> {
+        self.timers.cancel(slot);
+        let held = self.connections.remove(slot, &mut self.dirty)?;
+        if held.indexed {
+            self.index.remove(secret.table(&held.tuple), Entry::Connection(slot));
+        }
+        self.bytes = self.bytes.saturating_sub(held.bytes as usize);
+        let Held { machine, reader, writer, .. } = held;
+        self.storage.give_buffers(machine.into_buffers());
+        Some(Woken { reader, writer })
+    }
+
+    /// Puts a half-open entry into the list of its number of attempts; new
+    /// ones, and those due again, into that of owed SYN-ACKs.
+    pub(crate) fn queue_half_open(&mut self, slot: u32, owed: bool) {
+        self.unlink_half_open(slot);
+        let Some(half_open) = self.half_open.get(slot) else { return };
+        let which = if owed { 0 } else { usize::from(half_open.attempts) };
+        if let Some(list) = self.half_open_lists.get_mut(which) {
+            self.half_open.push_back(list, slot);
+            if let Some(half_open) = self.half_open.get_mut(slot) {
+                half_open.owed = owed;
+            }
+        }
+    }
+
+    pub(crate) fn unlink_half_open(&mut self, slot: u32) {
+        let Some(half_open) = self.half_open.get(slot) else { return };
+        let which = if half_open.owed { 0 } else { usize::from(half_open.attempts) };
+        if let Some(list) = self.half_open_lists.get_mut(which) {
+            self.half_open.unlink(list, slot);
+        }
+    }
+
+    /// Forgets a half-open connection, and its index entry unless another has
+    /// taken it over.
+    pub(crate) fn release_half_open(&mut self, secret: &Secret, slot: u32, indexed: bool) {
+        self.unlink_half_open(slot);
+        let mut apart = List::EMPTY;
+        let Some(half_open) = self.half_open.remove(slot, &mut apart) else { return };
+        if indexed {
+            self.index.remove(secret.table(&half_open.tuple), Entry::HalfOpen(slot));
+        }
+    }
+
+    pub(crate) fn release_time_wait(&mut self, secret: &Secret, slot: u32) {
+        let Some(time_wait) = self.time_wait.remove(slot, &mut self.time_wait_list) else { return };
+        self.index.remove(secret.table(&time_wait.tuple), Entry::TimeWait(slot));
+    }
+
+    /// Whether the byte budget is used up.
+    #[inline]
+    pub(crate) const fn is_short_of_memory(&self) -> bool {
+        self.bytes >= self.limits.bytes
+    }
+}
+
+/// So many of something a second, and so many at once: a token bucket.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    tokens: u32,
+    filled: Instant,
+}
+
+/// Resets a second, and in one burst.
+const RESETS: u32 = 1000;
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self { tokens: RESETS, filled: Instant::ZERO }
+    }
+}
+
+impl Bucket {
+    /// Takes one, if there is one at `now`.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let passed = now.duration_since(self.filled).as_millis().min(1000) as u32;
+        let fresh = passed * RESETS / 1000;
+        if fresh > 0 {
+            self.tokens = (self.tokens + fresh).min(RESETS);
+            self.filled = now;
+        }
+        match self.tokens.checked_sub(1) {
+            Some(left) => {
+                self.tokens = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// A connection as the layer starts it.
+pub(crate) fn held<S: Storage>(machine: Connection<S::Backing>, tuple: Tuple, owner: Owner) -> Held<S> {
+    Held {
+        machine,
+        tuple,
+        owner,
+        indexed: true,
+        fate: None,
+        wants: Want::empty(),
+        confirmed: 0,
+        bytes: 0,
+        reader: None,
+        writer: None,
+    }
+}
+
+/// The window of a SYN or a SYN-ACK: what fits into 16 bits and the limit
+/// (RFC 7323 §2.2: never scaled).
+pub(crate) fn initial_window(settings: &Settings) -> crate::Window {
+    crate::Window(settings.receive_limit.min(0xffff) as u16)
+}

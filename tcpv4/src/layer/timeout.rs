@@ -1,0 +1,129 @@
+//! What is due.
+
+use core::time::Duration;
+
+use traits::{FlowError, Instant, Ip};
+
+use super::state::Woken;
+use super::{Owner, State, Tcp};
+use crate::connection::Events;
+use crate::storage::Storage;
+
+impl<I: Ip, S: Storage> Tcp<I, S> {
+    /// Does what is due at `now`, but for sending what comes of it.
+    pub(super) fn handle_timeouts(&self, now: Instant) {
+        while let Some(woken) = self.handle_connection_timeout(now) {
+            woken.wake();
+        }
+        let mut state = self.state.borrow_mut();
+        self.handle_half_open_timeouts(&mut state, now);
+        while let Some(slot) = state.time_wait_list.front()
+            && state.time_wait.get(slot).is_some_and(|time_wait| time_wait.deadline <= now)
+        {
+            state.release_time_wait(&self.secret, slot);
+        }
+    }
+
+    /// The next connection that is due; none when no more is.
+    fn handle_connection_timeout(&self, now: Instant) -> Option<Woken> {
+        let mut state = self.state.borrow_mut();
+        let slot = state.timers.pop_due(now)?;
+        let Some(held) = state.connections.get_mut(slot) else { return Some(Woken::default()) };
+        let mut events = Events::empty();
+        if held.accept_deadline().is_some_and(|deadline| deadline <= now) {
+            held.owner = Owner::Nobody;
+            held.machine.detach(now);
+            self.counters.not_accepted.count();
+        } else if held.indexed && held.machine.next_timeout().is_some_and(|deadline| deadline <= now) {
+            events = held.machine.handle_timeout(now);
+        }
+        if events.contains(Events::FAILED) {
+            self.count_failure(held.machine.failure());
+        }
+        let woken = held.wake_for(events);
+        state.account(slot);
+        state.mark(slot);
+        Some(woken)
+    }
+
+    fn handle_half_open_timeouts(&self, state: &mut State<S>, now: Instant) {
+        for which in 1..state.half_open_lists.len() {
+            while let Some(slot) = state.half_open_lists.get(which).and_then(|list| list.front()) {
+                let Some(half_open) = state.half_open.get(slot).filter(|h| h.deadline <= now) else { break };
+                if half_open.is_exhausted() {
+                    self.counters.half_open_expired.count();
+                    state.release_half_open(&self.secret, slot, true);
+                } else {
+                    state.queue_half_open(slot, true);
+                }
+            }
+        }
+    }
+
+    /// When something is due next, after `now`.
+    pub(super) fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let state = self.state.borrow();
+        let half_open = state.half_open_lists.iter().skip(1).filter_map(|list| list.front());
+        let half_open = half_open.filter_map(|slot| state.half_open.get(slot)).map(|h| h.deadline).min();
+        let time_wait = state.time_wait_list.front().and_then(|slot| state.time_wait.get(slot));
+        let first = [state.timers.next(), half_open, time_wait.map(|t| t.deadline)].into_iter().flatten().min()?;
+        // What is due now was done, or waits for the device.
+        Some(first.max(now + Duration::from_millis(1)))
+    }
+
+    /// After a change of the own addresses: ends what has lost its own.
+    ///
+    /// Looks at every connection, once for each change.
+    pub(super) fn check_addresses(&self) {
+        let generation = self.ip.generation();
+        if self.generation.replace(generation) == generation {
+            return;
+        }
+        let end = self.state.borrow().connections.end();
+        for slot in 0..end {
+            let Some(local) = self.state.borrow().connections.get(slot).map(|held| held.tuple.local) else {
+                continue;
+            };
+            if !self.ip.is_local(local) {
+                self.forsake(slot);
+            }
+        }
+    }
+
+    /// Ends a connection whose address is gone: nothing can be said about it
+    /// any more.
+    pub(super) fn forsake(&self, slot: u32) {
+        let mut state = self.state.borrow_mut();
+        let Some(held) = state.connections.get_mut(slot) else { return };
+        if !held.indexed {
+            return;
+        }
+        held.fate = Some(FlowError::Unreachable);
+        held.machine.abort();
+        let woken = held.wake_for(Events::FAILED);
+        self.counters.unreachable.count();
+        let gone = self.retire(&mut state, slot);
+        drop(state);
+        woken.wake();
+        drop(gone);
+    }
+
+    /// When memory is short: resets a connection that nobody owns any more,
+    /// the next one that holds data. Looks at a few at a time.
+    pub(super) fn give_up_one(&self, state: &mut State<S>, _: Instant) {
+        const LOOK_AT: u32 = 32;
+        let end = state.connections.end();
+        for _ in 0..LOOK_AT.min(end) {
+            state.hand = if state.hand + 1 < end { state.hand + 1 } else { 0 };
+            let slot = state.hand;
+            let Some(held) = state.connections.get_mut(slot) else { continue };
+            if held.owner == Owner::Nobody && held.indexed && held.machine.held() > 0 {
+                held.machine.abort();
+                self.counters.given_up.count();
+                state.account(slot);
+                state.mark(slot);
+                return;
+            }
+        }
+    }
+}
