@@ -1,22 +1,21 @@
-//! The tap as a [`Network`].
+//! The tap: what it is made of, its offloads, and sending.
+
+mod network;
+mod receive;
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
-use core::future::poll_fn;
-use core::task::{Context, Poll, Waker};
+use core::task::{Poll, Waker};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use os::unix::Reactor;
-use rustix::io::Errno;
-use traits::{
-    Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, Offload, RxMeta, SendError, TxMeta,
-    WakerSet,
-};
+use traits::{NetworkStatistics, Offload, SendError, TxMeta, WakerSet};
 use wire::MacAddr;
-use zerocopy::FromBytes;
 
-use crate::header::{ETHERNET_LEN, HEADER_LEN, VnetHeader};
+pub use receive::TapError;
+
+use crate::header::{ETHERNET_LEN, HEADER_LEN};
 use crate::ioctl::{self, InterfaceRequest};
 use crate::open::{OpenError, Options};
 use crate::transmit::{Sent, Transmit};
@@ -79,34 +78,6 @@ enum State {
     Doubtful,
     /// Disconnected, or the interface was deleted.
     Down,
-}
-
-/// What ends [`Tap`]'s `listen`.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TapError {
-    /// The interface was deleted.
-    Gone,
-    /// Reading failed otherwise.
-    Io(io::Error),
-}
-
-impl fmt::Display for TapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gone => f.write_str("the tap interface was deleted"),
-            Self::Io(error) => write!(f, "reading from the tap failed: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for TapError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Gone => None,
-            Self::Io(error) => Some(error),
-        }
-    }
 }
 
 impl<R: Reactor> fmt::Debug for Tap<R> {
@@ -293,81 +264,6 @@ impl<R: Reactor> Tap<R> {
         self.room.wake();
         Poll::Ready(())
     }
-
-    /// One batch of frames.
-    fn poll_listen(
-        &self,
-        context: &mut Context<'_>,
-        input: &mut impl FnMut(Frame<'_>),
-    ) -> Poll<Result<Never, TapError>> {
-        // Whoever waits for room is served here too, whatever became of the
-        // task whose waker the reactor keeps.
-        let _ = self.poll_held(context.waker());
-        let Ok(mut receive) = self.receive.try_borrow_mut() else { return Poll::Pending };
-        for _ in 0..BATCH {
-            if self.state.get() == State::Down {
-                self.idle.register(context.waker());
-                return Poll::Pending;
-            }
-            match self.read(&mut receive) {
-                Ok(Some((frame, meta))) => input(Frame::new(frame, meta)),
-                Ok(None) => {}
-                Err(Errno::AGAIN) => match self.reactor.poll_readable(&self.source, context.waker()) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(TapError::Io(error))),
-                },
-                Err(errno) => return Poll::Ready(Err(self.ended(errno))),
-            }
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Reads one frame; `None`: it was malformed, and counted.
-    fn read<'a>(&self, buffer: &'a mut [u8]) -> Result<Option<(&'a [u8], RxMeta)>, Errno> {
-        let space =
-            if self.vnet_header { &mut *buffer } else { buffer.get_mut(HEADER_LEN..).unwrap_or_default() };
-        let whole = space.len();
-        let len = loop {
-            match rustix::io::read(&self.source, &mut *space) {
-                Err(Errno::INTR) => {}
-                other => break other?,
-            }
-        };
-        if len == 0 {
-            return Err(Errno::BADFD);
-        }
-        let bytes = space.get(..len).unwrap_or_default();
-        let parsed = if len < whole { self.parse(bytes) } else { None };
-        self.count(|statistics| match parsed {
-            Some((frame, _)) => {
-                statistics.rx_packets = statistics.rx_packets.wrapping_add(1);
-                statistics.rx_bytes = statistics.rx_bytes.wrapping_add(frame.len() as u64);
-            }
-            None => statistics.rx_dropped = statistics.rx_dropped.wrapping_add(1),
-        });
-        Ok(parsed)
-    }
-
-    fn parse<'a>(&self, bytes: &'a [u8]) -> Option<(&'a [u8], RxMeta)> {
-        let (frame, meta) = if self.vnet_header {
-            let (header, frame) = VnetHeader::read_from_prefix(bytes).ok()?;
-            let believe = self.offload.get().contains(Offload::RX_CHECKSUM);
-            (frame, header.on_receive(frame, believe).ok()?)
-        } else {
-            (bytes, RxMeta::NONE)
-        };
-        (frame.len() >= ETHERNET_LEN).then_some((frame, meta))
-    }
-
-    fn ended(&self, errno: Errno) -> TapError {
-        self.state.set(State::Down);
-        match errno {
-            Errno::BADFD | Errno::FAULT | Errno::CONNRESET => TapError::Gone,
-            _ => TapError::Io(errno.into()),
-        }
-    }
 }
 
 /// What the kernel may hand over unfinished.
@@ -399,119 +295,6 @@ fn requested(meta: TxMeta) -> Offload {
         None => Offload::empty(),
     };
     checksum | segmentation
-}
-
-impl<R: Reactor> Layer for Tap<R> {
-    fn now(&self) -> Instant {
-        self.reactor.now()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let offload = self.offload.get();
-        let large = if offload.intersects(Offload::TSO4 | Offload::USO4) { GSO_MAX_SIZE } else { 0 };
-        Capabilities::new(offload, large)
-    }
-
-    /// Nothing is ever due: the descriptor wakes whoever waits for it.
-    fn poll(&self, _now: Instant, _waker: &Waker) -> Option<Instant> {
-        None
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        if self.poll_held(waker).is_ready() {
-            return Poll::Ready(());
-        }
-        self.room.register(waker);
-        Poll::Pending
-    }
-
-    fn flush(&self) {}
-}
-
-impl<R: Reactor> Network for Tap<R> {
-    type Error = TapError;
-
-    fn mac(&self) -> MacAddr {
-        self.mac
-    }
-
-    /// As the interface had it when it was opened.
-    fn mtu(&self) -> usize {
-        self.mtu
-    }
-
-    fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
-        self.admit(meta, len)?;
-        // A filler that writes again finds the buffer in use.
-        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
-        if !self.send_held(&mut transmit) {
-            return Err(self.refuse_full());
-        }
-        let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
-        let used = fill(buffer).min(len);
-        if used > 0 {
-            let sent = transmit.send(&self.source, meta, used);
-            self.settle(sent, used);
-        }
-        drop(transmit);
-        self.room.wake();
-        Ok(())
-    }
-
-    /// Hands up to [`BATCH`] frames over, then yields.
-    ///
-    /// After [`Network::disconnect`] it waits for ever.
-    async fn listen(&self, mut input: impl FnMut(Frame<'_>)) -> Result<Never, TapError> {
-        let mut turn = Turn { tap: self, mine: false };
-        poll_fn(|context| {
-            if !turn.take() {
-                self.idle.register(context.waker());
-                return Poll::Pending;
-            }
-            self.poll_listen(context, &mut input)
-        })
-        .await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.statistics.get()
-    }
-
-    fn reset_statistics(&self) {
-        self.statistics.set(NetworkStatistics::ZERO);
-    }
-
-    fn disconnect(&self) {
-        self.state.set(State::Down);
-        if let Ok(mut transmit) = self.transmit.try_borrow_mut() {
-            transmit.clear();
-        }
-        self.room.wake();
-    }
-}
-
-/// The turn to listen, which one future at a time has.
-struct Turn<'a, R: Reactor> {
-    tap: &'a Tap<R>,
-    mine: bool,
-}
-
-impl<R: Reactor> Turn<'_, R> {
-    fn take(&mut self) -> bool {
-        if !self.mine && !self.tap.listening.replace(true) {
-            self.mine = true;
-        }
-        self.mine
-    }
-}
-
-impl<R: Reactor> Drop for Turn<'_, R> {
-    fn drop(&mut self) {
-        if self.mine {
-            self.tap.listening.set(false);
-            self.tap.idle.wake();
-        }
-    }
 }
 
 impl<R: Reactor> AsFd for Tap<R> {

@@ -1,0 +1,102 @@
+//! The tap as a [`Network`].
+
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+
+use os::unix::Reactor;
+use traits::{
+    Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, Offload, SendError, TxMeta,
+};
+use wire::MacAddr;
+
+use super::receive::{TapError, Turn};
+use super::{GSO_MAX_SIZE, State, Tap};
+
+impl<R: Reactor> Layer for Tap<R> {
+    fn now(&self) -> Instant {
+        self.reactor.now()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let offload = self.offload.get();
+        let large = if offload.intersects(Offload::TSO4 | Offload::USO4) { GSO_MAX_SIZE } else { 0 };
+        Capabilities::new(offload, large)
+    }
+
+    /// Nothing is ever due: the descriptor wakes whoever waits for it.
+    fn poll(&self, _now: Instant, _waker: &Waker) -> Option<Instant> {
+        None
+    }
+
+    fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        if self.poll_held(waker).is_ready() {
+            return Poll::Ready(());
+        }
+        self.room.register(waker);
+        Poll::Pending
+    }
+
+    fn flush(&self) {}
+}
+
+impl<R: Reactor> Network for Tap<R> {
+    type Error = TapError;
+
+    fn mac(&self) -> MacAddr {
+        self.mac
+    }
+
+    /// As the interface had it when it was opened.
+    fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
+        self.admit(meta, len)?;
+        // A filler that writes again finds the buffer in use.
+        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
+        if !self.send_held(&mut transmit) {
+            return Err(self.refuse_full());
+        }
+        let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
+        let used = fill(buffer).min(len);
+        if used > 0 {
+            let sent = transmit.send(&self.source, meta, used);
+            self.settle(sent, used);
+        }
+        drop(transmit);
+        self.room.wake();
+        Ok(())
+    }
+
+    /// Hands up to [`BATCH`](crate::BATCH) frames over, then yields.
+    ///
+    /// After [`Network::disconnect`] it waits for ever.
+    async fn listen(&self, mut input: impl FnMut(Frame<'_>)) -> Result<Never, TapError> {
+        let mut turn = Turn { tap: self, mine: false };
+        poll_fn(|context| {
+            if !turn.take() {
+                self.idle.register(context.waker());
+                return Poll::Pending;
+            }
+            self.poll_listen(context, &mut input)
+        })
+        .await
+    }
+
+    fn statistics(&self) -> NetworkStatistics {
+        self.statistics.get()
+    }
+
+    fn reset_statistics(&self) {
+        self.statistics.set(NetworkStatistics::ZERO);
+    }
+
+    fn disconnect(&self) {
+        self.state.set(State::Down);
+        if let Ok(mut transmit) = self.transmit.try_borrow_mut() {
+            transmit.clear();
+        }
+        self.room.wake();
+    }
+}
