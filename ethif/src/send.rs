@@ -93,8 +93,10 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         let evicted = self.arp.borrow_mut().cache.want(address, now, has_parked);
         if evicted {
             self.counters.neighbours_evicted.add();
+            // Packets may have waited for it.
+            self.settle(now, false);
         }
-        self.drive(now, false);
+        self.transmit_due(now, false);
         self.rearm();
     }
 
@@ -128,11 +130,16 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         if used == 0 {
             return;
         }
+        let host = place.waiting().host;
         place.park(used);
         self.counters.parked.add();
         // A filler may have called anything meanwhile, `input` included.
-        self.settle(self.network.now(), false);
-        self.rearm();
+        let now = self.network.now();
+        let lookup = self.arp.borrow_mut().cache.lookup(host, now);
+        if lookup != Lookup::Resolving {
+            self.settle(now, false);
+            self.rearm();
+        }
     }
 
     /// Sends what waits for hosts that have answered, in the order in which

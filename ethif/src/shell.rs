@@ -146,7 +146,6 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         let advanced = self.arp.borrow_mut().advance(now);
         self.counters.neighbours_failed.add_many(advanced.failed);
         self.transmit_due(now, more);
-        self.arp.borrow_mut().cache.reschedule();
         self.settle(now, more);
         if advanced.failed > 0 {
             self.room.wake();
@@ -156,19 +155,24 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         }
     }
 
-    fn transmit_due(&self, now: Instant, more: bool) {
+    /// Sends all that is due, as far as the device has room.
+    pub(crate) fn transmit_due(&self, now: Instant, more: bool) {
         let mac = self.network.mac();
         loop {
             let due = self.arp.borrow().due(now, mac);
-            let Some(due) = due else { return };
+            let Some(due) = due else { break };
             match self.transmit_arp(due.destination, due.packet, more) {
                 Ok(()) => self.counters.arp_requests.add(),
-                Err(SendError::Full) => return self.blocked.set(true),
+                Err(SendError::Full) => {
+                    self.blocked.set(true);
+                    break;
+                }
                 // Lost, as on any wire: its time runs.
                 Err(_) => {}
             }
             self.arp.borrow_mut().sent(due.what, now);
         }
+        self.arp.borrow_mut().cache.reschedule();
     }
 
     fn transmit_arp(&self, destination: MacAddr, packet: Packet, more: bool) -> Result<(), SendError> {
