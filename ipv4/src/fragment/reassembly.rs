@@ -84,7 +84,8 @@ impl<const BUFFERS: usize, const BUFFER: usize> Reassembly<BUFFERS, BUFFER> {
             return None;
         }
         entry.used = uses;
-        match entry.insert(&piece, &mut *buffer.try_borrow_mut().ok()?) {
+        let inserted = entry.insert(&piece, &mut *buffer.try_borrow_mut().ok()?);
+        match inserted {
             Inserted::Incomplete => None,
             Inserted::Duplicate => {
                 counters.add(Count::RxFragmentDuplicate);

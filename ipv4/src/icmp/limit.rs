@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn a_burst_then_the_rate() {
         let limit = Limit::new();
-        let at = |millis| Instant::from_millis(1_000 + millis);
+        let at = |millis: u64| Instant::from_millis(1_000 + millis);
         assert_eq!((0..1_000).filter(|_| limit.take(at(0), 1)).count(), 50);
         assert_eq!((0..1_000).filter(|i| limit.take(at(*i), 1)).count(), 999);
         assert_eq!((0..1_000).filter(|_| limit.take(at(60_000), 1)).count(), 50);
