@@ -2,5 +2,12 @@
 //! ways to show it. A library, so that the tests can run the same code.
 
 pub mod arguments;
+mod capture;
+pub mod commands;
+pub mod demo;
+pub mod doctor;
 pub mod http;
+mod lease;
 pub mod meter;
+pub mod ping;
+pub mod tower;

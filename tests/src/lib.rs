@@ -1,1 +1,3 @@
-//! Tests that cross crates: replay, simulation, a tap against Linux.
+//! Tests of whole towers. What the test programs share.
+
+pub mod lab;

@@ -1,0 +1,116 @@
+//! The tower that the program's servers stand on.
+
+use std::future::pending;
+
+use fata::os::Os;
+use fata::os::unix::Unix;
+use fata::prelude::*;
+use fata::traits::{Flow, FlowError};
+
+use crate::http;
+
+/// How the tower gets its addresses.
+#[derive(Clone, Debug)]
+pub enum Addressing {
+    /// They are given.
+    Static {
+        /// The own address with its prefix.
+        address: Cidr,
+        /// Gateways, in order of preference.
+        gateways: Vec<Ipv4Addr>,
+    },
+    /// By DHCP, for as long as the tower stands.
+    Dhcp,
+}
+
+/// Which servers run, each on the port given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Services {
+    /// HTTP over TCP: see [`http`].
+    pub web: Option<u16>,
+    /// What comes goes back, over TCP and UDP.
+    pub echo: Option<u16>,
+}
+
+/// Builds a tower over `net` and runs `services` on it for ever.
+///
+/// # Errors
+///
+/// The device's, when it can't go on.
+pub async fn serve<N: Network>(
+    os: &Os<Unix>,
+    net: &N,
+    addressing: &Addressing,
+    services: Services,
+) -> Result<Never, N::Error> {
+    let console = &os.console();
+    let mut random = os.random();
+    let e = Ethif::connect(net);
+    let i = Ipv4::connect(&e);
+    if let Addressing::Static { address, gateways } = addressing {
+        i.configure(&Config { addresses: &[*address], gateways, ..Config::default() });
+        console.log(format_args!("here: {address}"));
+    }
+    let udp = Udp::connect(&i);
+    let tcp = Tcp::connect(&i, &mut random);
+    let dhcp = Dhcp::create(console, os, random, &e, &i, &udp);
+    let (web, echo) = (Listener::new(), Listener::new());
+    let echo_udp = udpv4::callback(|d| {
+        let port = d.dst.port();
+        // A full device drops the answer, as a network would.
+        let _ = udp.send(port, d.src, d.payload);
+    });
+    let is = |service: Option<u16>, port| service == Some(port);
+
+    let packets = net.listen(|frame| {
+        e.input(
+            frame,
+            ethif::listeners().ipv4(|p| {
+                i.input(
+                    p,
+                    ipv4::listeners()
+                        .tcp(|s| {
+                            tcp.input(s, |port| match port {
+                                _ if is(services.web, port) => Some(&web),
+                                _ if is(services.echo, port) => Some(&echo),
+                                _ => None,
+                            });
+                        })
+                        .udp(|d| {
+                            udp.input(d, |port| match port {
+                                _ if is(services.echo, port) => Some(&echo_udp),
+                                _ => dhcp.listen(port),
+                            });
+                        }),
+                );
+            }),
+        );
+    });
+    let serve_web = web.serve(&tcp, async |mut flow| {
+        // A peer that goes away is its own affair.
+        let _ = http::serve(&mut flow).await;
+        let _ = flow.close().await;
+    });
+    let serve_echo = echo.serve(&tcp, async |mut flow| {
+        let _ = echo_back(&mut flow).await;
+        let _ = flow.close().await;
+    });
+    let lease = async {
+        match addressing {
+            Addressing::Dhcp => dhcp.run().await,
+            Addressing::Static { .. } => pending().await,
+        }
+    };
+    try_join!(packets, serve_web, serve_echo, lease, tcp.run(os))
+}
+
+/// Sends back what comes until the peer closes.
+async fn echo_back<F: Flow>(flow: &mut F) -> Result<(), FlowError> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match flow.read(&mut buffer).await? {
+            0 => return Ok(()),
+            n => flow.write_all(&buffer[..n]).await?,
+        }
+    }
+}

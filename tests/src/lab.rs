@@ -1,0 +1,262 @@
+//! A tap in a network namespace of its own: the stack at one end, the kernel
+//! at the other.
+//!
+//! Each case runs in a child process, which enters the namespace before it
+//! starts threads; whatever happens to the child, namespace and tap go with
+//! it. A child that does not end in time is ended.
+
+use std::env;
+use std::fs;
+use std::io::Read;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use fata::netif_unix_tap::{OpenError, Options, Tap, namespace, setup};
+use fata::os::{self, Os, unix::Unix};
+use fata::prelude::*;
+use fata::traits::Offload;
+use fata_cli::tower::{Addressing, Services, serve};
+
+/// The interface's name in every namespace.
+pub const TAP: &str = "tap0";
+/// The kernel's end.
+pub const KERNEL: Cidr = Cidr::new(Ipv4Addr::new(10, 0, 0, 1), 24);
+/// The stack's end.
+pub const STACK: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// Where the stack serves HTTP.
+pub const WEB: u16 = 80;
+/// Where the stack sends back what comes.
+pub const ECHO: u16 = 7;
+
+/// Names the case for the child process.
+const CASE: &str = "FATA_TEST_CASE";
+
+/// A case, and what it does once it is in its namespace.
+pub type Case = (&'static str, fn() -> Result<()>);
+
+/// Runs the case that this process was started for, if it was.
+pub fn child(cases: &[Case]) -> Option<ExitCode> {
+    let name = env::var(CASE).ok()?;
+    let run = || -> Result<()> {
+        let (_, case) = cases.iter().find(|(case, _)| *case == name).context("no such case")?;
+        namespace::enter()?;
+        setup::set_up("lo", true)?;
+        case()
+    };
+    Some(match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// Runs a case in a child process.
+///
+/// # Errors
+///
+/// What the child wrote, if it failed or did not end within `limit`.
+pub fn in_child(name: &str, limit: Duration) -> Result<()> {
+    let mut child = Command::new(env::current_exe()?)
+        .env(CASE, name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let output = [collect(child.stdout.take()), collect(child.stderr.take())];
+    let ended = wait(&mut child, limit);
+    let output = output.map(|thread| thread.join().unwrap_or_default()).concat();
+    match ended? {
+        true => Ok(()),
+        false => bail!("{output}"),
+    }
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Whether the child succeeded; ends it when its time is over.
+fn wait(child: &mut Child, limit: Duration) -> Result<bool> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success());
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("did not end within {} s", limit.as_secs());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How the stack is started.
+#[derive(Clone)]
+pub struct Setting {
+    /// What the tap does for the stack.
+    pub offload: Offload,
+    /// Where its addresses come from.
+    pub addressing: Addressing,
+    /// The tap's MTU in bytes.
+    pub mtu: usize,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let address = Cidr::new(STACK, 24);
+        Self {
+            offload: Offload::all(),
+            addressing: Addressing::Static { address, gateways: vec![KERNEL.address()] },
+            mtu: 1500,
+        }
+    }
+}
+
+/// Starts the servers on a new tap, in a thread that ends with the process.
+///
+/// # Errors
+///
+/// When there can be no tap.
+pub fn start(setting: Setting) -> Result<()> {
+    start_with(setting, async |os, net, setting| {
+        let services = Services { web: Some(WEB), echo: Some(ECHO) };
+        match serve(os, net, &setting.addressing, services).await {
+            Ok(never) => match never {},
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+/// Starts any tower on a new tap, in a thread that ends with the process.
+///
+/// # Errors
+///
+/// When there can be no tap.
+pub fn start_with<F>(setting: Setting, tower: F) -> Result<()>
+where
+    F: AsyncFnOnce(&Os<Unix>, &Tap<&Os<Unix>>, &Setting) -> Result<Never> + Send + 'static,
+{
+    let (ready, started) = mpsc::channel();
+    thread::spawn(move || {
+        let ended = os::unix::run(async |os| {
+            let net = match open(os, &setting) {
+                Ok(net) => net,
+                Err(error) => return ready.send(Err(error)).map_err(|_| anyhow!("nobody waits")),
+            };
+            ready.send(Ok(()))?;
+            match tower(os, &net, &setting).await {
+                Ok(never) => match never {},
+                Err(error) => Err(error),
+            }
+        });
+        eprintln!("the stack ended: {ended:?}");
+    });
+    started.recv().context("the stack's thread is gone")?
+}
+
+fn open<'a>(os: &'a Os<Unix>, setting: &Setting) -> Result<Tap<&'a Os<Unix>>> {
+    if setting.mtu != 1500 {
+        // A tap learns its MTU when it is opened, so it has to be there before.
+        run("ip", &["tuntap", "add", TAP, "mode", "tap"])?;
+        setup::set_mtu(TAP, setting.mtu)?;
+    }
+    let net = Options::new().offload(setting.offload).open(os, TAP).map_err(explain)?;
+    fs::write(format!("/proc/sys/net/ipv6/conf/{TAP}/disable_ipv6"), "1")?;
+    setup::bring_up(TAP, KERNEL)?;
+    Ok(net)
+}
+
+fn explain(error: OpenError) -> anyhow::Error {
+    anyhow!(error).context("open a tap in the namespace")
+}
+
+/// Runs a program and returns what it wrote.
+///
+/// # Errors
+///
+/// When it can't be run or fails, with its output.
+pub fn run(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {program}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {arguments:?}: {}\n{text}{errors}", output.status);
+    Ok(text)
+}
+
+/// A program that runs beside the case, and ends with it.
+pub struct Daemon(Child);
+
+impl Daemon {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be run.
+    pub fn start(program: &str, arguments: &[&str]) -> Result<Self> {
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::inherit())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .with_context(|| format!("start {program}"))?;
+        Ok(Self(child))
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn stop(mut self) -> Result<()> {
+        run("kill", &["-TERM", &self.0.id().to_string()])?;
+        ensure!(wait(&mut self.0, Duration::from_secs(10)).is_ok(), "did not end");
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A file that goes when the case ends.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// In the system's folder for such files.
+    pub fn new(name: &str) -> Self {
+        Self(env::temp_dir().join(format!("fata-{}-{name}", std::process::id())))
+    }
+
+    /// Its path, for a command line.
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
