@@ -1,6 +1,6 @@
 //! Packets that wait for their host's hardware address.
 
-use core::cell::{Cell, RefCell, RefMut};
+use core::cell::{Cell, RefCell};
 use core::net::Ipv4Addr;
 
 use traits::TxMeta;
@@ -57,11 +57,9 @@ pub(crate) enum Refusal {
 }
 
 /// A slot in hand: being filled, or sent. Free again when dropped, unless
-/// something says otherwise.
+/// something is left to wait in it.
 pub(crate) struct Place<'a> {
-    tag: &'a Cell<Tag>,
-    frame: RefMut<'a, [u8; SLOT_LEN]>,
-    waiting: Waiting,
+    slot: &'a Slot,
     /// Another host's packet had to go for it.
     pub(crate) displaced: bool,
 }
@@ -91,35 +89,35 @@ impl<const P: usize> Parked<P> {
     /// When all are taken, a host that has none gets the slot of the packet
     /// that waits longest among those of the host that has most; so does a
     /// host that has at least two fewer than that one.
-    pub(crate) fn reserve(&self, host: Ipv4Addr, meta: TxMeta) -> Result<Place<'_>, Refusal> {
+    pub(crate) fn reserve(&self, host: Ipv4Addr) -> Result<Place<'_>, Refusal> {
         let count = self.count(host);
         if count >= Self::PER_HOST {
             return Err(Refusal::HostBound);
         }
-        let number = self.number.get();
-        let waiting = Waiting { host, number, meta, len: 0 };
-        let free = self.slots.iter().filter(|slot| matches!(slot.tag.get(), Tag::Free));
-        if let Some(place) = free.filter_map(|slot| slot.take(waiting)).next() {
-            self.number.set(number + 1);
-            return Ok(place);
+        if let Some(slot) = self.slots.iter().find(|slot| matches!(slot.tag.get(), Tag::Free)) {
+            return Ok(slot.take(host, false));
         }
         let (most, slot) = self.greediest().ok_or(Refusal::Busy)?;
         if count != 0 && count + 1 >= most {
             return Err(Refusal::NoPlace);
         }
-        let mut place = slot.take(waiting).ok_or(Refusal::Busy)?;
+        Ok(slot.take(host, true))
+    }
+
+    /// Leaves a frame of `len` bytes to wait.
+    pub(crate) fn park(&self, place: Place<'_>, host: Ipv4Addr, meta: TxMeta, len: usize) {
+        let number = self.number.get();
         self.number.set(number + 1);
-        place.displaced = true;
-        Ok(place)
+        place.put_back(Waiting { host, number, meta, len });
     }
 
     /// The first packet after number `after`, in the order in which they were
     /// parked.
-    pub(crate) fn after(&self, after: u64) -> Option<Place<'_>> {
+    pub(crate) fn after(&self, after: u64) -> Option<(Place<'_>, Waiting)> {
         let waiting = self.slots.iter().filter_map(|slot| Some((slot.waiting()?, slot)));
         let (waiting, slot) =
             waiting.filter(|(waiting, _)| waiting.number > after).min_by_key(|(waiting, _)| waiting.number)?;
-        slot.take(waiting)
+        Some((slot.take(waiting.host, false), waiting))
     }
 
     /// The host with most packets that wait, how many slots it has, and its
@@ -148,45 +146,34 @@ impl Slot {
         }
     }
 
-    fn take(&self, waiting: Waiting) -> Option<Place<'_>> {
-        let frame = self.frame.try_borrow_mut().ok()?;
-        self.tag.set(Tag::Busy { host: waiting.host });
-        Some(Place { tag: &self.tag, frame, waiting, displaced: false })
+    fn take(&self, host: Ipv4Addr, displaced: bool) -> Place<'_> {
+        self.tag.set(Tag::Busy { host });
+        Place { slot: self, displaced }
     }
 }
 
 impl Place<'_> {
-    pub(crate) fn waiting(&self) -> Waiting {
-        self.waiting
+    /// Has header and payload of `len` bytes filled in, and returns how many
+    /// bytes the frame has.
+    #[inline]
+    pub(crate) fn fill(&self, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        // A slot in hand is nobody else's.
+        let Ok(mut frame) = self.slot.frame.try_borrow_mut() else { return 0 };
+        fill(frame.get_mut(..HEADER_LEN.saturating_add(len)).unwrap_or_default())
     }
 
-    /// Header and payload of `len` bytes, to be filled.
-    pub(crate) fn buffer(&mut self, len: usize) -> &mut [u8] {
-        self.frame.get_mut(..HEADER_LEN.saturating_add(len)).unwrap_or_default()
-    }
-
-    /// Whom the frame goes to after all.
-    pub(crate) fn set_destination(&mut self, mac: MacAddr) {
-        if let Some(destination) = self.frame.first_chunk_mut() {
-            *destination = mac.0;
+    /// Hands the frame to `send`, its destination now known.
+    pub(crate) fn send<R>(&self, waiting: Waiting, to: MacAddr, send: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let mut frame = self.slot.frame.try_borrow_mut().ok()?;
+        if let Some(destination) = frame.first_chunk_mut() {
+            *destination = to.0;
         }
+        Some(send(frame.get(..waiting.len)?))
     }
 
-    /// The frame that waits.
-    pub(crate) fn frame(&self) -> &[u8] {
-        self.frame.get(..self.waiting.len).unwrap_or_default()
-    }
-
-    /// Leaves a frame of `len` bytes to wait.
-    pub(crate) fn park(mut self, len: usize) {
-        self.waiting.len = len;
-        self.put_back();
-    }
-
-    /// Leaves the frame to wait on.
-    pub(crate) fn put_back(self) {
-        let tag = self.tag;
-        let waiting = self.waiting;
+    /// Leaves the frame to wait, or to wait on.
+    pub(crate) fn put_back(self, waiting: Waiting) {
+        let tag = &self.slot.tag;
         drop(self);
         tag.set(Tag::Waiting(waiting));
     }
@@ -194,6 +181,6 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.tag.set(Tag::Free);
+        self.slot.tag.set(Tag::Free);
     }
 }

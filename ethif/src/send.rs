@@ -14,7 +14,7 @@ use crate::parked::{Place, Refusal, SLOT_LEN};
 /// Where a packet goes.
 enum Way<'a> {
     Send(MacAddr),
-    Park(Place<'a>),
+    Park(Place<'a>, Ipv4Addr),
 }
 
 impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOURS, PARKED> {
@@ -32,7 +32,10 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         let way = match to {
             To::Mac(mac) => Way::Send(mac),
             To::Broadcast => Way::Send(MacAddr::BROADCAST),
-            To::Host(address) => self.resolve(address, meta, len)?,
+            To::Host(address) => match self.reachable(address) {
+                Some(mac) => Way::Send(mac),
+                None => self.resolve(address, meta, len)?,
+            },
         };
         let source = self.network.mac();
         match way {
@@ -41,17 +44,25 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
                 let meta = meta.below(HEADER_LEN as u16);
                 self.network.write(meta, HEADER_LEN.saturating_add(len), |frame| header.fill(frame, fill))
             }
-            Way::Park(mut place) => {
+            Way::Park(place, host) => {
                 let header = Header::new(MacAddr::ZERO, source, ethertype);
-                let used = header.fill(place.buffer(len), fill);
-                self.park(place, used);
+                let used = place.fill(len, |frame| header.fill(frame, fill));
+                self.park(place, host, meta, used);
                 Ok(())
             }
         }
     }
 
+    /// The fast path of [`Self::resolve`].
+    #[inline]
+    fn reachable(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        let now = self.network.now();
+        self.arp.borrow_mut().cache.reachable(address, now)
+    }
+
     /// Where a packet for `address` goes: to its hardware address, or to a
     /// place to wait in, with the question sent.
+    #[inline(never)]
     fn resolve(&self, address: Ipv4Addr, meta: TxMeta, len: usize) -> Result<Way<'_>, SendError> {
         let now = self.network.now();
         let (lookup, next) = {
@@ -77,7 +88,8 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
                 if lookup == Lookup::Absent {
                     self.ask(address, now);
                 }
-                self.place_for(address, meta, len).map(Way::Park)
+                let place = self.place_for(address, len)?;
+                Ok(Way::Park(place, address))
             }
         }
     }
@@ -91,21 +103,22 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
     pub(crate) fn ask(&self, address: Ipv4Addr, now: Instant) {
         let has_parked = |host| self.parked.count(host) > 0;
         let evicted = self.arp.borrow_mut().cache.want(address, now, has_parked);
-        if evicted {
+        if let Some(evicted) = evicted {
             self.counters.neighbours_evicted.add();
-            // Packets may have waited for it.
-            self.settle(now, false);
+            if self.parked.count(evicted) > 0 {
+                self.settle(now, false);
+            }
         }
         self.transmit_due(now, false);
         self.rearm();
     }
 
-    fn place_for(&self, address: Ipv4Addr, meta: TxMeta, len: usize) -> Result<Place<'_>, SendError> {
+    fn place_for(&self, address: Ipv4Addr, len: usize) -> Result<Place<'_>, SendError> {
         if len > SLOT_LEN - HEADER_LEN {
             self.counters.refused_too_large.add();
             return Err(SendError::Unresolved);
         }
-        match self.parked.reserve(address, meta) {
+        match self.parked.reserve(address) {
             Ok(place) => {
                 if place.displaced {
                     self.counters.parked_displaced.add();
@@ -126,12 +139,12 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
 
     /// Leaves a frame of `used` bytes to wait; none, if the filler wants
     /// nothing sent.
-    fn park(&self, place: Place<'_>, used: usize) {
+    #[inline(never)]
+    fn park(&self, place: Place<'_>, host: Ipv4Addr, meta: TxMeta, used: usize) {
         if used == 0 {
             return;
         }
-        let host = place.waiting().host;
-        place.park(used);
+        self.parked.park(place, host, meta, used);
         self.counters.parked.add();
         // A filler may have called anything meanwhile, `input` included.
         let now = self.network.now();
@@ -149,24 +162,22 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
             return;
         }
         let mut after = 0;
-        while let Some(mut place) = self.parked.after(after) {
-            let waiting = place.waiting();
+        while let Some((place, waiting)) = self.parked.after(after) {
             after = waiting.number;
             let lookup = self.arp.borrow_mut().cache.lookup(waiting.host, now);
             match lookup {
                 Lookup::Known(mac) => {
-                    place.set_destination(mac);
                     let meta = waiting.meta.below(HEADER_LEN as u16).with_more(more);
-                    match self.transmit(meta, place.frame()) {
-                        Ok(()) => self.counters.parked_sent.add(),
-                        Err(SendError::Full) => {
-                            place.put_back();
+                    match place.send(waiting, mac, |frame| self.transmit(meta, frame)) {
+                        Some(Ok(())) => self.counters.parked_sent.add(),
+                        Some(Err(SendError::Full)) => {
+                            place.put_back(waiting);
                             return self.blocked.set(true);
                         }
-                        Err(_) => self.counters.parked_refused.add(),
+                        Some(Err(_)) | None => self.counters.parked_refused.add(),
                     }
                 }
-                Lookup::Resolving => place.put_back(),
+                Lookup::Resolving => place.put_back(waiting),
                 Lookup::Failed | Lookup::Absent => self.counters.parked_unanswered.add(),
             }
         }

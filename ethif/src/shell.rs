@@ -70,7 +70,9 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Layer for Ethif<N
 }
 
 impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOURS, PARKED> {
-    /// Takes in the payload of an ARP frame.
+    /// Takes in the payload of an ARP frame. Apart from `input`, to keep the
+    /// path of IPv4 small.
+    #[inline(never)]
     pub(crate) fn input_arp(&self, payload: &[u8]) {
         let Some(packet) = Packet::parse(payload) else { return self.counters.arp_malformed.add() };
         let now = self.network.now();

@@ -62,22 +62,27 @@ impl<const N: usize> Cache<N> {
         Some(entry.lapsed(now)?.neighbour())
     }
 
-    /// What to do with a packet for `address`, which counts as a use.
+    /// The fast path of [`Cache::lookup`]: the neighbour of the packet before,
+    /// and reachable.
     #[inline]
-    pub(crate) fn lookup(&mut self, address: Ipv4Addr, now: Instant) -> Lookup {
-        // The fast path: the neighbour of the packet before, and reachable.
-        if let Some(Some(entry)) = self.entries.get_mut(self.hint)
-            && entry.address == address
-            && let State::Reachable { mac, until } = entry.state
-            && now < until
-        {
-            entry.used = Some(now);
-            return Lookup::Known(mac);
+    pub(crate) fn reachable(&mut self, address: Ipv4Addr, now: Instant) -> Option<MacAddr> {
+        let entry = self.entries.get_mut(self.hint)?.as_mut()?;
+        match entry.state {
+            State::Reachable { mac, until } if entry.address == address && now < until => {
+                entry.used = Some(now);
+                Some(mac)
+            }
+            State::Incomplete { .. }
+            | State::Reachable { .. }
+            | State::Stale { .. }
+            | State::Delay { .. }
+            | State::Probe { .. }
+            | State::Failed { .. } => None,
         }
-        self.lookup_slowly(address, now)
     }
 
-    fn lookup_slowly(&mut self, address: Ipv4Addr, now: Instant) -> Lookup {
+    /// What to do with a packet for `address`, which counts as a use.
+    pub(crate) fn lookup(&mut self, address: Ipv4Addr, now: Instant) -> Lookup {
         let Some(index) = self.position(address) else { return Lookup::Absent };
         self.hint = index;
         let Some(place) = self.entries.get_mut(index) else { return Lookup::Absent };
@@ -100,20 +105,21 @@ impl<const N: usize> Cache<N> {
     }
 
     /// Begins to ask for an absent host; the first request is due at once.
-    /// Returns whether a neighbour had to go for it.
+    /// Returns the neighbour that had to go for it, if one had.
     pub(crate) fn want(
         &mut self,
         address: Ipv4Addr,
         now: Instant,
         has_parked: impl Fn(Ipv4Addr) -> bool,
-    ) -> bool {
+    ) -> Option<Ipv4Addr> {
         let state = State::Incomplete { attempts: 0, next: now };
         let entry = Entry { address, state, set: now, used: Some(now) };
         self.next = self.next.min(now);
         let index = self.place_for_unanswered(now, has_parked);
-        let Some(place) = self.entries.get_mut(index) else { return false };
+        let place = self.entries.get_mut(index)?;
         self.hint = index;
-        place.replace(entry).and_then(|old| old.lapsed(now)).is_some()
+        let gone = place.replace(entry)?.lapsed(now)?;
+        Some(gone.address)
     }
 
     /// A layer above had an answer from `address`.
