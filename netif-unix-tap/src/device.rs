@@ -115,7 +115,7 @@ impl<R: Reactor> Tap<R> {
         offload: Offload,
     ) -> Self {
         let all = ioctl::TUN_F_CSUM | ioctl::TUN_F_USO;
-        let knows_uso = link.is_none() || ioctl::set_offload(&source, all).is_ok();
+        let knows_uso = vnet_header && (link.is_none() || ioctl::set_offload(&source, all).is_ok());
         let tap = Self {
             reactor,
             source,
@@ -156,7 +156,8 @@ impl<R: Reactor> Tap<R> {
     /// The system's. Nothing has changed then.
     pub fn set_offload(&self, wanted: Offload) -> io::Result<Offload> {
         let offload = self.possible(wanted);
-        if self.vnet_header && self.link.is_some() {
+        // Without the header too: what a former owner has set must not stay.
+        if self.link.is_some() {
             ioctl::set_offload(&self.source, receive_flags(offload, self.knows_uso))?;
         }
         self.offload.set(offload);

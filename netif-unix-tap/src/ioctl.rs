@@ -18,6 +18,8 @@ use wire::MacAddr;
 const TUNSETIFF: Opcode = opcode::write::<c_int>(b'T', 202);
 const TUNSETOFFLOAD: Opcode = opcode::write::<c_uint>(b'T', 208);
 const TUNGETIFF: Opcode = opcode::read::<c_uint>(b'T', 210);
+const TUNATTACHFILTER: Opcode = opcode::write::<FilterProgram<'_>>(b'T', 213);
+const TUNDETACHFILTER: Opcode = opcode::write::<FilterProgram<'_>>(b'T', 214);
 const TUNSETVNETHDRSZ: Opcode = opcode::write::<c_int>(b'T', 216);
 
 // `linux/sockios.h`: numbers without direction or size.
@@ -118,6 +120,45 @@ pub(crate) fn set_interface(tun: impl AsFd, request: &mut InterfaceRequest) -> R
 pub(crate) fn interface(tun: impl AsFd) -> Result<InterfaceRequest> {
     // SAFETY: `TUNGETIFF` writes one whole `struct ifreq`.
     unsafe { ioctl(tun, Getter::<TUNGETIFF, InterfaceRequest>::new()) }
+}
+
+/// `struct sock_fprog` (`linux/filter.h`).
+#[repr(C)]
+struct FilterProgram<'a> {
+    len: u16,
+    filter: &'a FilterInstruction,
+}
+
+/// `struct sock_filter`.
+#[repr(C)]
+struct FilterInstruction {
+    code: u16,
+    jump_true: u8,
+    jump_false: u8,
+    operand: u32,
+}
+
+/// Whether the descriptor, a tap's, has no packet information before each
+/// frame.
+///
+/// In what [`interface`] returns, the bit means that, or that no filter is
+/// attached, for the kernel has given both the same number. So the question is
+/// asked while a filter is attached, one that lets everything pass.
+pub(crate) fn is_without_packet_information(tun: impl AsFd) -> Result<bool> {
+    if interface(&tun)?.flags() & IFF_NO_PI == 0 {
+        return Ok(false);
+    }
+    // BPF_RET | BPF_K: as many bytes as there are.
+    let pass = FilterInstruction { code: 0x06, jump_true: 0, jump_false: 0, operand: u32::MAX };
+    let program = || FilterProgram { len: 1, filter: &pass };
+    // SAFETY: `TUNATTACHFILTER` reads one `struct sock_fprog` and the one
+    // instruction that it points to, which lives until the end of this
+    // function; the kernel keeps a copy.
+    unsafe { ioctl(&tun, Setter::<TUNATTACHFILTER, _>::new(program()))? };
+    let flags = interface(&tun).map(|request| request.flags());
+    // SAFETY: `TUNDETACHFILTER` reads nothing beyond its argument.
+    unsafe { ioctl(&tun, Setter::<TUNDETACHFILTER, _>::new(program()))? };
+    Ok(flags? & IFF_NO_PI != 0)
 }
 
 /// Sets the bytes of the header before each frame.

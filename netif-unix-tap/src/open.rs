@@ -107,7 +107,9 @@ impl Options {
         if request.flags() & ioctl::IFF_TAP == 0 {
             return Err(OpenError::NotATap(name));
         }
-        if request.flags() & ioctl::IFF_NO_PI == 0 {
+        let bare = ioctl::is_without_packet_information(&fd)
+            .map_err(|errno| OpenError::io("ask for packet information", errno))?;
+        if !bare {
             return Err(OpenError::PacketInformation(name));
         }
         set_nonblocking(&fd)?;
