@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::net::Ipv4Addr;
+use core::num::NonZeroU16;
 
 use traits::{PartialChecksum, Segmentation, SegmentationKind};
 use wire::{Checksum, EtherType, Protocol, checksum};
@@ -78,6 +79,29 @@ pub fn cut(
         emit(piece);
     }
     Ok(())
+}
+
+/// How a large frame that was received would be cut into segments of `size`
+/// bytes each: TCP or UDP over IPv4, by its headers.
+///
+/// # Errors
+///
+/// [`Malformed`] where the frame is neither.
+pub fn describe(frame: &[u8], size: NonZeroU16) -> Result<Segmentation, Malformed> {
+    let ip = ip_offset(frame)?;
+    let [version_ihl] = get::<1>(frame, ip)?;
+    let [protocol] = get::<1>(frame, ip + 9)?;
+    let transport = ip + usize::from(version_ihl & 0x0f) * 4;
+    let (kind, header) = match Protocol(protocol) {
+        Protocol::TCP => {
+            let [offset, flags] = get::<2>(frame, transport + 12)?;
+            (SegmentationKind::Tcp4 { cwr: flags & CWR != 0 }, usize::from(offset >> 4) * 4)
+        }
+        Protocol::UDP => (SegmentationKind::Udp4, 8),
+        _ => return Err(Malformed),
+    };
+    let segmentation = Segmentation { kind, size, header_len: (transport + header) as u16 };
+    Layout::of(frame, segmentation).map(|_| segmentation)
 }
 
 /// Where the headers of a frame to be cut stand.

@@ -1,0 +1,319 @@
+//! A device that plays a host of a recording.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Poll, Waker};
+
+use netif_memory::segment;
+use traits::{
+    Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, RxMeta, SendError, Time, TxMeta,
+    WakerSet,
+};
+use wire::MacAddr;
+
+use crate::{Direction, Recorded, Recording};
+
+/// The Ethernet header, in bytes.
+const ETHERNET_HEADER: usize = 14;
+
+/// Frames handed up before others run.
+const BATCH: usize = 64;
+
+/// Which host of a recording the stack plays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The machine that captured: it gets what is marked inbound and is
+    /// expected to send what is marked outbound.
+    Inbound,
+    /// The other end, the other way round.
+    Outbound,
+    /// The host with this address: it gets all that others sent to it or to a
+    /// group, and is expected to send what it sent.
+    Host(MacAddr),
+}
+
+impl Side {
+    /// Whether the host got this frame.
+    pub fn receives(self, frame: &Recorded) -> bool {
+        match self {
+            Self::Inbound => frame.direction == Some(Direction::Inbound),
+            Self::Outbound => frame.direction == Some(Direction::Outbound),
+            Self::Host(mac) => {
+                frame.src() != Some(mac) && frame.dst().is_some_and(|dst| dst == mac || dst.is_multicast())
+            }
+        }
+    }
+
+    /// Whether the host sent this frame.
+    pub fn sends(self, frame: &Recorded) -> bool {
+        match self {
+            Self::Inbound => frame.direction == Some(Direction::Outbound),
+            Self::Outbound => frame.direction == Some(Direction::Inbound),
+            Self::Host(mac) => frame.src() == Some(mac),
+        }
+    }
+}
+
+/// A frame that the stack sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub at: Instant,
+    /// The frame as on a wire: checksums completed, large frames cut.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {}", self.at, crate::summary(&self.bytes))
+    }
+}
+
+/// A device that hands up what a host of `recording` received, at the
+/// recording's own times, and collects what the stack sends.
+///
+/// Its clock is `time`, which stands at the recording's first frame when it
+/// is at zero: timers run as they did then. After the last frame, nothing
+/// more arrives.
+///
+/// It collects up to a million frames; then writes are refused with
+/// [`SendError::Full`].
+#[derive(Debug)]
+pub struct Replay<'r, T> {
+    time: T,
+    recording: &'r Recording,
+    side: Side,
+    mac: Cell<MacAddr>,
+    mtu: Cell<usize>,
+    capabilities: Cell<Capabilities>,
+    next: Cell<usize>,
+    sent: RefCell<Vec<Sent>>,
+    statistics: Cell<NetworkStatistics>,
+    down: Cell<bool>,
+    listeners: WakerSet<2>,
+}
+
+impl<'r, T: Time> Replay<'r, T> {
+    /// The most frames collected.
+    pub const MAX_SENT: usize = 1_000_000;
+
+    /// Plays one side of `recording`.
+    ///
+    /// Its address is the one that the host sends from, or gets unicast
+    /// frames at, in the recording; [`MacAddr::ZERO`] where neither occurs.
+    pub fn new(time: T, recording: &'r Recording, side: Side) -> Self {
+        let frames = recording.frames();
+        let own = match side {
+            Side::Host(mac) => Some(mac),
+            Side::Inbound | Side::Outbound => {
+                let sent = frames.iter().filter(|frame| side.sends(frame)).find_map(Recorded::src);
+                let received = || frames.iter().filter(|frame| side.receives(frame)).filter_map(Recorded::dst);
+                sent.or_else(|| received().find(|dst| dst.is_unicast()))
+            }
+        };
+        Self {
+            time,
+            recording,
+            side,
+            mac: Cell::new(own.unwrap_or_default()),
+            mtu: Cell::new(1500),
+            capabilities: Cell::new(Capabilities::NONE),
+            next: Cell::new(0),
+            sent: RefCell::default(),
+            statistics: Cell::new(NetworkStatistics::ZERO),
+            down: Cell::new(false),
+            listeners: WakerSet::new(),
+        }
+    }
+
+    /// With another hardware address.
+    #[must_use]
+    pub fn with_mac(self, mac: MacAddr) -> Self {
+        self.mac.set(mac);
+        self
+    }
+
+    /// With an MTU in bytes, 1500 unless set.
+    #[must_use]
+    pub fn with_mtu(self, mtu: usize) -> Self {
+        self.mtu.set(mtu);
+        self
+    }
+
+    /// With offloads on transmit, none unless set; their work is done before
+    /// a frame is collected.
+    #[must_use]
+    pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
+        self.capabilities.set(capabilities);
+        self
+    }
+
+    /// The recording.
+    pub const fn recording(&self) -> &'r Recording {
+        self.recording
+    }
+
+    /// The side that is played.
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// What the stack has sent so far.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.sent.borrow().clone()
+    }
+
+    /// What the host sent in the recording.
+    pub fn expected(&self) -> impl Iterator<Item = &'r Recorded> + use<'r, T> {
+        let side = self.side;
+        self.recording.frames().iter().filter(move |frame| side.sends(frame))
+    }
+
+    /// Whether all has been handed up.
+    pub fn is_over(&self) -> bool {
+        self.upcoming().is_none()
+    }
+
+    /// The next frame for the host, with its place in the recording.
+    fn upcoming(&self) -> Option<(usize, &'r Recorded)> {
+        let frames = self.recording.frames().iter().enumerate().skip(self.next.get());
+        let mut received = frames.filter(|(_, frame)| self.side.receives(frame));
+        received.next().filter(|_| !self.down.get())
+    }
+
+    /// Hands up what was received by `now`; when the next is due.
+    fn receive(&self, now: Instant, input: &mut impl FnMut(Frame<'_>)) -> Option<Instant> {
+        for _ in 0..BATCH {
+            let (index, frame) = self.upcoming()?;
+            if frame.at > now {
+                return Some(frame.at);
+            }
+            self.next.set(index + 1);
+            self.count(|statistics| {
+                statistics.rx_packets = statistics.rx_packets.wrapping_add(1);
+                statistics.rx_bytes = statistics.rx_bytes.wrapping_add(frame.bytes.len() as u64);
+            });
+            input(Frame::new(&frame.bytes, RxMeta::NONE));
+        }
+        self.upcoming().map(|(_, frame)| frame.at)
+    }
+
+    fn count(&self, change: impl FnOnce(&mut NetworkStatistics)) {
+        let mut statistics = self.statistics.get();
+        change(&mut statistics);
+        self.statistics.set(statistics);
+    }
+
+    fn collect(&self, meta: TxMeta, frame: &mut [u8]) {
+        let at = self.time.now();
+        let keep = |piece: &mut [u8]| self.sent.borrow_mut().push(Sent { at, bytes: piece.to_vec() });
+        let cut = meta.segmentation.map(|by| segment::cut(frame, by, keep));
+        if cut.is_none_or(|cut| cut.is_err()) {
+            // What does not fit the frame shows in the comparison.
+            let _ = meta.checksum.map(|request| segment::complete_checksum(frame, request));
+            keep(frame);
+        }
+    }
+}
+
+impl<T: Time> Layer for Replay<'_, T> {
+    fn now(&self) -> Instant {
+        self.time.now()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.get()
+    }
+
+    fn poll(&self, _now: Instant, _waker: &Waker) -> Option<Instant> {
+        None
+    }
+
+    fn poll_room(&self, _waker: &Waker) -> Poll<()> {
+        // Room that is used up never comes back.
+        if self.sent.borrow().len() < Self::MAX_SENT { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn flush(&self) {}
+}
+
+impl<T: Time> Network for Replay<'_, T> {
+    type Error = Never;
+
+    fn mac(&self) -> MacAddr {
+        self.mac.get()
+    }
+
+    fn mtu(&self) -> usize {
+        self.mtu.get()
+    }
+
+    fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
+        if self.down.get() {
+            return Err(SendError::Down);
+        }
+        let longest = match meta.segmentation {
+            None => self.mtu.get().saturating_add(ETHERNET_HEADER),
+            Some(_) => self.capabilities.get().gso_max_size,
+        };
+        if len > longest {
+            return Err(SendError::TooLong);
+        }
+        if self.sent.borrow().len() >= Self::MAX_SENT {
+            self.count(|statistics| statistics.tx_full = statistics.tx_full.wrapping_add(1));
+            return Err(SendError::Full);
+        }
+        let mut buffer = vec![0; len];
+        let used = fill(&mut buffer).min(len);
+        let frame = buffer.get_mut(..used).unwrap_or_default();
+        if !frame.is_empty() {
+            self.count(|statistics| {
+                statistics.tx_packets = statistics.tx_packets.wrapping_add(1);
+                statistics.tx_bytes = statistics.tx_bytes.wrapping_add(used as u64);
+            });
+            self.collect(meta, frame);
+        }
+        Ok(())
+    }
+
+    async fn listen(&self, mut input: impl FnMut(Frame<'_>)) -> Result<Never, Never> {
+        let mut sleep = pin!(None);
+        let mut armed = None;
+        poll_fn(|context| {
+            self.listeners.register(context.waker());
+            let now = self.time.now();
+            let next = self.receive(now, &mut input);
+            if next.is_some_and(|at| at <= now) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if next != armed {
+                armed = next;
+                sleep.set(next.map(|at| self.time.sleep_until(at)));
+            }
+            if let Some(due) = sleep.as_mut().as_pin_mut()
+                && due.poll(context).is_ready()
+            {
+                armed = None;
+                sleep.set(None);
+                context.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn statistics(&self) -> NetworkStatistics {
+        self.statistics.get()
+    }
+
+    fn reset_statistics(&self) {
+        self.statistics.set(NetworkStatistics::ZERO);
+    }
+
+    fn disconnect(&self) {
+        self.down.set(true);
+        self.listeners.wake();
+    }
+}
