@@ -254,9 +254,9 @@ impl<B: Bytes> Default for Ring<B> {
     }
 }
 
-impl<B: Bytes> fmt::Debug for Ring<B> {
+impl<B> fmt::Debug for Ring<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ring({} of {})", self.len, self.capacity())
+        write!(f, "Ring({} bytes from {})", self.len, self.head)
     }
 }
 

@@ -1,17 +1,40 @@
 //! The state machine.
 
+mod ack;
+mod busy;
+mod close;
+mod commands;
+mod handshake;
+mod icmp;
+mod info;
+mod input;
 mod outcome;
+mod output;
+mod recover;
 mod settings;
 mod state;
+mod text;
+mod timeout;
+mod timers;
+mod transmitted;
 
+use bitflags::bitflags;
 use traits::Instant;
 
+pub use info::Info;
 pub use outcome::{Dropped, Events, Failure, Outcome};
 pub use settings::{Budget, Buffers, Keepalive, Open, Passive, Remains, Settings};
 pub use state::State;
 
-use crate::buffer::Backing;
-use crate::segment::{Segment, Transmit};
+use crate::SeqNum;
+use crate::buffer::{Backing, Bytes, Side};
+use crate::congestion::{Algorithm, Cwnd};
+use crate::receive::{AckPolicy, ReceiveQueue, ReceiveWindow};
+use crate::recovery::RttEstimator;
+use crate::segment::Transmit;
+use crate::send::{SendQueue, SendWindow};
+use busy::Busy;
+use timers::Timers;
 
 /// One connection, without I/O: time and segments go in; segments to send,
 /// events and a deadline come out.
@@ -33,9 +56,95 @@ use crate::segment::{Segment, Transmit};
 /// `None`, each time sending what it describes and, if that worked,
 /// [`transmitted`](Self::transmitted); then ask for `next_timeout`. What could
 /// not be sent is simply not committed, and comes again.
+///
+/// Bounds: the bytes of each direction by [`Settings`], the records of what is
+/// under way and the holes in what has arrived by
+/// [`List::LIMIT`](crate::buffer::List::LIMIT) each.
 pub struct Connection<B: Backing> {
     state: State,
-    buffers: Buffers<B>,
+    failure: Option<Failure>,
+    algorithm: Algorithm,
+    flags: Flags,
+    snd: SendWindow,
+    rcv: ReceiveWindow,
+    acks: AckPolicy,
+    ts: Clock,
+    rtt: RttEstimator,
+    window: Cwnd,
+    /// What the peer takes in a segment.
+    peer_mss: u16,
+    /// The largest packet of the path.
+    mtu: u16,
+    /// Data in a full segment: what peer and path take, less the timestamps.
+    mss: u16,
+    /// Timeouts, or probes, without an answer.
+    retries: u8,
+    /// Keepalive probes without an answer.
+    keepalive_probes: u8,
+    user: User,
+    /// When the last challenge ACK was sent, in milliseconds: they are
+    /// throttled per connection.
+    challenged_ms: u32,
+    /// When the peer was heard last.
+    heard_at: Instant,
+    /// When something was sent last that asks for an answer.
+    sent_at: Instant,
+    timers: Timers,
+    send: SendQueue<B::Bytes>,
+    receive: ReceiveQueue<B::Bytes>,
+    busy: B::Side<Busy<B>>,
+}
+
+bitflags! {
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Flags: u16 {
+        /// Both sides understand SACK.
+        const SACK = 1 << 0;
+        /// Both sides use timestamps.
+        const TIMESTAMPS = 1 << 1;
+        /// Both sides use ECN.
+        const ECN = 1 << 2;
+        const NODELAY = 1 << 3;
+        /// A FIN follows what is queued.
+        const FIN = 1 << 4;
+        /// That FIN is acknowledged.
+        const FIN_ACKED = 1 << 5;
+        /// A SYN, or SYN and ACK, is to be sent.
+        const HANDSHAKE_DUE = 1 << 6;
+        const RESET_DUE = 1 << 7;
+        /// The peer is to be asked for an acknowledgement.
+        const PROBE_DUE = 1 << 8;
+        /// Nobody reads or writes any more.
+        const DETACHED = 1 << 9;
+        /// Opened by the peer.
+        const PASSIVE = 1 << 10;
+        /// The peer is told of congestion until it answers (RFC 3168 §6.1.3).
+        const ECE_OWED = 1 << 11;
+        /// The peer is told that the window was reduced.
+        const CWR_OWED = 1 << 12;
+    }
+}
+
+/// Timestamps (RFC 7323).
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    /// Added to the own clock, which ticks in milliseconds.
+    offset: u32,
+    /// TS.Recent.
+    recent: u32,
+    /// When that was taken, in own milliseconds.
+    recent_at: u32,
+}
+
+/// What the user chose, packed.
+#[derive(Clone, Copy, Debug)]
+struct User {
+    /// In milliseconds; 0 for none.
+    timeout: u32,
+    /// In seconds; 0 for no keepalive.
+    keepalive_idle: u16,
+    keepalive_interval: u16,
+    keepalive_probes: u8,
 }
 
 /// Getters.
@@ -47,182 +156,107 @@ impl<B: Backing> Connection<B> {
 
     /// Bytes that can be read now.
     pub fn readable(&self) -> usize {
-        todo!()
+        self.receive.len() as usize
     }
 
     /// Bytes that can be written now; 0 too when this side has closed.
     pub fn writable(&self) -> usize {
-        todo!()
+        if self.state.can_write() && !self.flags.contains(Flags::FIN) { self.send.room() as usize } else { 0 }
     }
 
     /// Whether the peer has ended its stream, or the connection is over: what
     /// is [readable](Self::readable) is all there will be.
     pub fn is_read_closed(&self) -> bool {
-        todo!()
+        self.state != State::SynSent && !self.state.can_receive()
     }
 
     /// Whether all that was written is acknowledged, the FIN included if this
     /// side has closed.
     pub fn is_flushed(&self) -> bool {
-        todo!()
+        self.send.len() == 0 && (!self.flags.contains(Flags::FIN) || self.flags.contains(Flags::FIN_ACKED))
     }
 
     /// Why the connection ended before its time, if it did.
     pub fn failure(&self) -> Option<Failure> {
-        todo!()
+        self.failure
     }
 
     /// Whether the machine may be thrown away: CLOSED and nothing left to
     /// send (not: to read).
     pub fn is_done(&self) -> bool {
-        todo!()
-    }
-
-    /// In TIME-WAIT with nothing left to read: what a small entry needs to
-    /// take over. The connection may then be thrown away.
-    pub fn time_wait(&self) -> Option<Remains> {
-        todo!()
-    }
-
-    /// In TIME-WAIT: whether a SYN may open the connection anew (RFC 6191,
-    /// RFC 9293 §3.10.7.4).
-    pub fn may_be_reopened_by(&self, syn: &Segment<'_>) -> bool {
-        let _ = syn;
-        todo!()
+        self.state == State::Closed && !self.flags.contains(Flags::RESET_DUE)
     }
 
     /// Bytes of memory held beyond the size of the type: buffers and what
     /// comes with being busy. In fixed memory, 0.
     pub fn held(&self) -> usize {
-        todo!()
+        self.send.held() + self.receive.held() + self.busy.held()
     }
 
     /// The data of a segment to be sent, in two pieces that follow each other.
     pub fn payload(&self, transmit: &Transmit) -> (&[u8], &[u8]) {
-        let _ = transmit;
-        todo!()
+        self.send.slices(transmit.offset, transmit.len)
     }
 
     /// The data that can be read, in two pieces that follow each other.
     pub fn peek(&self) -> (&[u8], &[u8]) {
-        todo!()
-    }
-}
-
-/// Commands.
-impl<B: Backing> Connection<B> {
-    /// An active open: SYN-SENT.
-    pub fn connect(now: Instant, open: &Open, settings: &Settings, buffers: Buffers<B>) -> Self {
-        let _ = (now, open, settings);
-        Self { state: State::SynSent, buffers }
-    }
-
-    /// A passive open: SYN-RECEIVED, from what a half-open entry learnt. The
-    /// segment that completes the handshake is then given to
-    /// [`handle_segment`](Self::handle_segment).
-    pub fn accept(now: Instant, passive: &Passive, settings: &Settings, buffers: Buffers<B>) -> Self {
-        let _ = (now, passive, settings);
-        Self { state: State::SynReceived, buffers }
-    }
-
-    /// Queues bytes to be sent and returns how many there was room for.
-    ///
-    /// # Errors
-    ///
-    /// The [`Failure`] that ended the connection; [`Failure::Aborted`] too
-    /// when this side has closed.
-    pub fn write(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, Failure> {
-        let _ = (now, bytes);
-        todo!()
-    }
-
-    /// Moves data that was received into `buffer` and returns how many bytes.
-    pub fn read(&mut self, now: Instant, buffer: &mut [u8]) -> usize {
-        let _ = (now, buffer);
-        todo!()
-    }
-
-    /// Takes the first `count` bytes of what [`peek`](Self::peek) shows as read.
-    pub fn consume(&mut self, now: Instant, count: usize) {
-        let _ = (now, count);
-        todo!()
-    }
-
-    /// Ends the own stream: a FIN follows what is queued. Reading goes on.
-    /// Does nothing when this side has closed before.
-    pub fn close(&mut self, now: Instant) -> Events {
-        let _ = now;
-        todo!()
-    }
-
-    /// Ends both directions: CLOSED at once, with a reset due where the peer
-    /// knows of the connection.
-    pub fn abort(&mut self) {
-        todo!()
-    }
-
-    /// Says that nobody will read or write any more. A connection that is not
-    /// closed, or has data left to read, is aborted; one that is closed ends
-    /// by itself in bounded time, and answers data with a reset.
-    pub fn detach(&mut self, now: Instant) {
-        let _ = now;
-        todo!()
-    }
-
-    /// Changes settings. The congestion control takes effect at once; limits
-    /// below what is held do when it is used up.
-    pub fn configure(&mut self, now: Instant, settings: &Settings) {
-        let _ = (now, settings);
-        todo!()
-    }
-
-    /// Ends, and gives the buffers back.
-    pub fn into_buffers(self) -> Buffers<B> {
-        self.buffers
-    }
-}
-
-/// What happened.
-impl<B: Backing> Connection<B> {
-    /// Takes a segment of this connection.
-    pub fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
-        let _ = (now, segment);
-        todo!()
-    }
-
-    /// Takes the time: does what was due at or before `now`.
-    pub fn handle_timeout(&mut self, now: Instant) -> Events {
-        let _ = now;
-        todo!()
-    }
-
-    /// Takes an ICMP error about a segment of this connection; `seq` is the
-    /// sequence number quoted, which must be one that is under way (RFC 5927
-    /// §4.1). A smaller MTU is learnt by the layer below and comes with the
-    /// next [`Budget`].
-    pub fn handle_icmp(&mut self, now: Instant, kind: traits::IcmpErrorKind, seq: crate::SeqNum) -> Outcome {
-        let _ = (now, kind, seq);
-        todo!()
-    }
-}
-
-/// What is to be done.
-impl<B: Backing> Connection<B> {
-    /// The next segment to send, if there is one.
-    pub fn poll_transmit(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
-        let _ = (now, budget);
-        todo!()
-    }
-
-    /// Takes note that what [`poll_transmit`](Self::poll_transmit) returned
-    /// last was sent.
-    pub fn transmitted(&mut self, now: Instant, transmit: &Transmit) {
-        let _ = (now, transmit);
-        todo!()
+        self.receive.slices()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn next_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.timers.next()
+    }
+
+    /// The number after the last byte that was written.
+    fn data_end(&self) -> SeqNum {
+        self.snd.una + self.send.len()
+    }
+
+    /// Bytes written and never sent.
+    fn unsent(&self) -> u32 {
+        self.data_end().since(self.snd.nxt)
+    }
+
+    /// Whether a FIN is to be sent that never was.
+    fn is_fin_unsent(&self) -> bool {
+        self.flags.contains(Flags::FIN) && !self.flags.contains(Flags::FIN_ACKED) && self.snd.nxt == self.data_end()
+    }
+
+    /// The own clock for timestamps and throttling.
+    fn millis(now: Instant) -> u32 {
+        now.as_millis() as u32
+    }
+
+    /// Takes the path's MTU.
+    fn set_mtu(&mut self, mtu: usize) {
+        let mtu = mtu.min(usize::from(u16::MAX)) as u16;
+        if self.mtu != mtu {
+            self.mtu = mtu;
+            self.update_mss();
+        }
+    }
+
+    /// RFC 9293 §3.7.1, RFC 6691: what options take comes off the data.
+    fn update_mss(&mut self) {
+        let path = crate::Mss::for_mtu(usize::from(self.mtu)).bytes();
+        let options = if self.flags.contains(Flags::TIMESTAMPS) { 12 } else { 0 };
+        self.mss = path.min(self.peer_mss) - options;
+    }
+
+    /// Ends, and gives the buffers back.
+    pub fn into_buffers(self) -> Buffers<B> {
+        Buffers { send: self.send.into_bytes(), receive: self.receive.into_bytes() }
+    }
+
+    /// Gives memory back that an idle connection does not need.
+    fn release(&mut self) {
+        if <B::Bytes as Bytes>::GROWS && self.snd.outstanding() == 0 {
+            self.send.release();
+            if self.busy.get().is_none_or(|busy| busy.assembler.is_empty() && busy.fin_at.is_none()) {
+                self.receive.release();
+                self.busy.release();
+            }
+        }
     }
 }

@@ -1,1 +1,9 @@
-//! send.
+//! What is sent: the bytes, the peer's window, and what is under way.
+
+mod queue;
+mod scoreboard;
+mod window;
+
+pub(crate) use queue::SendQueue;
+pub(crate) use scoreboard::{Mark, Record, Scoreboard};
+pub(crate) use window::SendWindow;

@@ -1,0 +1,207 @@
+//! An acknowledgement that may be genuine (RFC 9293 §3.10.7.4, fifth).
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use super::timers::Timer;
+use super::{Connection, Events, Flags};
+use crate::SeqNum;
+use crate::buffer::{Backing, Side};
+use crate::recovery::TailProbe;
+use crate::segment::Segment;
+
+/// What an acknowledgement tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News {
+    /// Numbers acknowledged cumulatively.
+    pub(super) acked: u32,
+    /// Numbers that are known to have arrived only now.
+    pub(super) delivered: u32,
+    /// The round trip of the oldest of them, if none was sent twice.
+    pub(super) rtt: Option<Duration>,
+    /// The round trip of the newest of them, without the peer's delay.
+    pub(super) newest_rtt: Option<Duration>,
+    /// The own clock in milliseconds, as echoed.
+    pub(super) echo: Option<u32>,
+    /// Something arrived that was sent only once.
+    pub(super) has_original: bool,
+    /// Bytes reported to have arrived twice (D-SACK).
+    pub(super) duplicate: Option<u32>,
+    /// It tells nothing, not even a window (RFC 5681 §2).
+    pub(super) is_duplicate_ack: bool,
+    /// Congestion marks are echoed.
+    pub(super) is_marked: bool,
+    /// Numbers under way before.
+    pub(super) outstanding: u32,
+}
+
+impl<B: Backing> Connection<B> {
+    /// Takes the acknowledgement `ack`, which [may be
+    /// genuine](crate::send::SendWindow::accepts).
+    pub(super) fn acknowledged(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum) -> Events {
+        if ack.before(self.snd.una) {
+            return Events::empty();
+        }
+        let has_new_window = self.snd.update(segment, ack);
+        let outstanding = self.snd.outstanding();
+        if outstanding == 0 {
+            // An answer to a probe, or a window update.
+            if self.snd.wnd > 0 || !self.flags.contains(Flags::DETACHED) {
+                self.retries = 0;
+            }
+            if has_new_window && self.snd.wnd > 0 {
+                self.rtt.reset_backoff();
+                self.timers.clear(Timer::Retransmit);
+            }
+            return Events::empty();
+        }
+        let mut news = self.learn(now, segment, ack);
+        news.outstanding = outstanding;
+        news.is_duplicate_ack = news.acked == 0 && !has_new_window && segment.is_empty();
+        news.is_marked = self.flags.contains(Flags::ECN) && segment.marks.contains(crate::segment::Marks::ECE);
+        let mut events = self.advance(now, &news);
+        if self.state.can_send() {
+            self.recover(now, &news);
+            self.rearm(now, &news);
+        }
+        if news.acked > 0 {
+            events |= Events::CONFIRMED;
+        }
+        events
+    }
+
+    /// Compares with what was sent.
+    fn learn(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum) -> News {
+        let una = self.snd.una;
+        let mut news = News { acked: ack.since(una), ..News::default() };
+        if self.flags.contains(Flags::TIMESTAMPS) {
+            news.echo = segment.options.timestamps.map(|ts| ts.echo.wrapping_sub(self.ts.offset));
+        }
+        let busy = self.busy.get_or_default();
+        let rack = &mut busy.recovery.rack;
+        let (mut oldest, mut newest, mut is_ambiguous) = (None, None, false);
+        let echo = news.echo;
+        let mut arrived = |record: &crate::send::Record| {
+            news.delivered += record.len;
+            rack.delivered(now, record, echo);
+            if record.retransmitted {
+                is_ambiguous = true;
+            } else {
+                news.has_original = true;
+                oldest.get_or_insert(record.sent_at);
+                newest = Some(newest.map_or(record.sent_at, |newest: Instant| newest.max(record.sent_at)));
+            }
+        };
+        if news.acked > 0 {
+            busy.scoreboard.acknowledged(ack, &mut arrived);
+        }
+        if self.flags.contains(Flags::SACK) && !segment.options.sack.is_empty() {
+            let blocks = segment.options.sack.as_slice();
+            if let Some(first) = blocks.first().filter(|_| is_duplicate_report(blocks, ack)) {
+                // Only what may have been sent twice counts (RFC 2883 §4).
+                if first.start.after_eq(una - self.snd.max_wnd) && first.end.before_eq(self.snd.nxt) {
+                    news.duplicate = Some(first.end.since(first.start));
+                }
+            }
+            for block in blocks {
+                let is_sane = block.start.before(block.end)
+                    && block.start.after_eq(ack)
+                    && block.end.before_eq(self.snd.nxt);
+                if is_sane {
+                    busy.scoreboard.sack(block.start, block.end, &mut arrived);
+                }
+            }
+        }
+        if !is_ambiguous {
+            news.rtt = oldest.map(|sent_at| now.duration_since(sent_at));
+            news.newest_rtt = newest.map(|sent_at| now.duration_since(sent_at));
+        }
+        news
+    }
+
+    /// Moves SND.UNA, and forgets what the peer has.
+    fn advance(&mut self, now: Instant, news: &News) -> Events {
+        if news.acked == 0 {
+            return Events::empty();
+        }
+        let was_roomy = self.send.is_roomy();
+        let bytes = news.acked.min(self.send.len());
+        self.send.acknowledged(bytes);
+        self.snd.una += news.acked;
+        self.snd.small_end = self.snd.small_end.later(self.snd.una);
+        self.retries = 0;
+        let mut events = Events::empty();
+        if self.state.can_write() && !was_roomy && self.send.is_roomy() {
+            events |= Events::WRITABLE;
+        }
+        if news.acked > bytes {
+            // The one number more is the FIN's.
+            self.flags.insert(Flags::FIN_ACKED);
+            events |= self.fin_acknowledged(now);
+        }
+        if self.is_flushed() {
+            events |= Events::FLUSHED;
+        }
+        events
+    }
+
+    /// Restarts the timers of what is under way (RFC 6298 §5.2, §5.3).
+    fn rearm(&mut self, now: Instant, news: &News) {
+        if self.snd.outstanding() == 0 {
+            self.timers.clear(Timer::Retransmit);
+            self.timers.clear(Timer::Recovery);
+            return;
+        }
+        if news.acked > 0 {
+            self.arm_retransmit(now);
+            self.arm_tail_probe(now);
+        }
+    }
+
+    pub(super) fn arm_retransmit(&mut self, now: Instant) {
+        let mut rto = self.rtt.rto();
+        if self.user.timeout > 0 {
+            // The user's patience ends in between (RFC 5482).
+            let since = self.busy.get().and_then(|busy| busy.recovery.stalled_since);
+            if let Some(since) = since {
+                let end = since + Duration::from_millis(u64::from(self.user.timeout));
+                rto = rto.min(end.duration_since(now)).max(Duration::from_millis(1));
+            }
+        }
+        self.timers.set(Timer::Retransmit, now + rto);
+    }
+
+    /// Arms the tail loss probe, where one makes sense (RFC 8985 §7.2): SACK,
+    /// and no sign of loss.
+    pub(super) fn arm_tail_probe(&mut self, now: Instant) {
+        if !self.flags.contains(Flags::SACK) {
+            return;
+        }
+        let Some(busy) = self.busy.get() else { return };
+        let recovery = &busy.recovery;
+        if recovery.phase != crate::recovery::Phase::Open
+            || recovery.tail_probe.is_under_way()
+            || busy.scoreboard.sacked() > 0
+        {
+            return;
+        }
+        let is_lone = self.snd.outstanding() <= u32::from(self.mss);
+        let at = now + TailProbe::timeout(self.rtt.srtt(), is_lone);
+        if self.timers.get(Timer::Retransmit).is_some_and(|rto| at < rto) {
+            self.timers.set(Timer::Recovery, at);
+        } else {
+            self.timers.clear(Timer::Recovery);
+        }
+    }
+}
+
+/// Whether the first block reports what came twice (RFC 2883 §4): it lies
+/// below the acknowledgement, or within the second block.
+fn is_duplicate_report(blocks: &[crate::wire::SackBlock], ack: SeqNum) -> bool {
+    let Some(first) = blocks.first().filter(|block| block.start.before(block.end)) else { return false };
+    first.end.before_eq(ack)
+        || blocks
+            .get(1)
+            .is_some_and(|second| first.start.after_eq(second.start) && first.end.before_eq(second.end))
+}

@@ -1,0 +1,50 @@
+//! What only a connection has that sends, or misses something.
+
+use crate::SeqNum;
+use crate::buffer::Backing;
+use crate::congestion::{Algorithm, Control};
+use crate::receive::{Assembler, Range};
+use crate::recovery::Recovery;
+use crate::send::{Record, Scoreboard};
+
+/// The part of a connection that is given back when it is idle.
+pub(super) struct Busy<B: Backing> {
+    pub(super) scoreboard: Scoreboard<B::List<Record>>,
+    pub(super) recovery: Recovery,
+    control: Option<Control>,
+    /// What has arrived out of order.
+    pub(super) assembler: Assembler<B::List<Range>>,
+    /// Where the peer's FIN is, when it came before what precedes it.
+    pub(super) fin_at: Option<SeqNum>,
+    /// The congestion window was what kept data from being sent, up to this
+    /// number: only then does it grow (RFC 9293 §3.8.2, RFC 7661).
+    pub(super) limited: Option<SeqNum>,
+    /// Without SACK: duplicate acknowledgements up to here are echoes of a
+    /// recovery that has ended (RFC 6582 §3.2, step 1).
+    pub(super) barrier: Option<SeqNum>,
+}
+
+impl<B: Backing> Default for Busy<B> {
+    fn default() -> Self {
+        Self {
+            scoreboard: Scoreboard::default(),
+            recovery: Recovery::default(),
+            control: None,
+            assembler: Assembler::default(),
+            fin_at: None,
+            limited: None,
+            barrier: None,
+        }
+    }
+}
+
+impl<B: Backing> Busy<B> {
+    /// The congestion control, made anew after it was given back.
+    pub(super) fn control(&mut self, algorithm: Algorithm) -> &mut Control {
+        self.control.get_or_insert_with(|| Control::of(algorithm))
+    }
+
+    pub(super) fn set_algorithm(&mut self, algorithm: Algorithm) {
+        self.control = Some(Control::of(algorithm));
+    }
+}

@@ -1,0 +1,181 @@
+//! What a user wants.
+
+use traits::Instant;
+
+use super::timers::Timer;
+use super::{Connection, Events, Failure, Flags, Keepalive, Settings, State, User};
+use crate::buffer::{Backing, Side};
+
+impl<B: Backing> Connection<B> {
+    /// Queues bytes to be sent and returns how many there was room for.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] that ended the connection; [`Failure::Aborted`] too
+    /// when this side has closed.
+    pub fn write(&mut self, _now: Instant, bytes: &[u8]) -> Result<usize, Failure> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        if !self.state.can_write() || self.flags.contains(Flags::FIN) {
+            return Err(Failure::Aborted);
+        }
+        Ok(self.send.write(bytes))
+    }
+
+    /// Moves data that was received into `buffer` and returns how many bytes.
+    pub fn read(&mut self, now: Instant, buffer: &mut [u8]) -> usize {
+        let (first, second) = self.receive.slices();
+        let first_len = copy(first, buffer);
+        let second_len = buffer.get_mut(first_len..).map_or(0, |rest| copy(second, rest));
+        self.consume(now, first_len + second_len);
+        first_len + second_len
+    }
+
+    /// Takes the first `count` bytes of what [`peek`](Self::peek) shows as read.
+    pub fn consume(&mut self, now: Instant, count: usize) {
+        let ahead = self.busy.get().is_some_and(|busy| !busy.assembler.is_empty());
+        self.receive.consume(count, ahead);
+        self.tune_space(now, count);
+        let segment = u32::from(self.acks.peer_segment);
+        if self.state.can_receive()
+            && self.state.is_synchronized()
+            && self.rcv.is_update_due(self.receive.free(), self.receive.space(), segment)
+        {
+            // A peer that waits for room is always told of it.
+            self.acks.now();
+        }
+    }
+
+    /// Changes settings. The congestion control takes effect at once; limits
+    /// below what is held do when it is used up.
+    pub fn configure(&mut self, now: Instant, settings: &Settings) {
+        self.user = User::of(settings);
+        self.flags.set(Flags::NODELAY, settings.nodelay);
+        self.send.set_limit(settings.send_limit);
+        self.receive.set_limit(settings.receive_limit);
+        if self.algorithm != settings.congestion {
+            self.algorithm = settings.congestion;
+            if let Some(busy) = self.busy.get_mut() {
+                busy.set_algorithm(settings.congestion);
+            }
+        }
+        self.arm_keepalive(now);
+    }
+
+    /// Arms the keepalive timer, where that is what the timer is for.
+    pub(super) fn arm_keepalive(&mut self, now: Instant) {
+        match self.state {
+            State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {}
+            State::FinWait2 if !self.flags.contains(Flags::DETACHED) => {}
+            State::FinWait2 | State::TimeWait | State::Closed | State::SynSent | State::SynReceived => return,
+        }
+        match self.user.keepalive_idle {
+            0 => self.timers.clear(Timer::Liveness),
+            idle => self.timers.set(Timer::Liveness, now + core::time::Duration::from_secs(u64::from(idle))),
+        }
+    }
+
+    /// Ends the own stream: a FIN follows what is queued. Reading goes on.
+    /// Does nothing when this side has closed before (RFC 9293 §3.10.4).
+    ///
+    /// Returns CLOSED when there was no connection yet.
+    pub fn close(&mut self, _now: Instant) -> Events {
+        match self.state {
+            State::SynSent => {
+                // Nobody knows of it yet.
+                self.shut();
+                Events::CLOSED
+            }
+            // The state follows once the handshake is complete.
+            State::SynReceived => {
+                self.flags.insert(Flags::FIN);
+                Events::empty()
+            }
+            State::Established => {
+                self.flags.insert(Flags::FIN);
+                self.enter(State::FinWait1);
+                Events::empty()
+            }
+            State::CloseWait => {
+                self.flags.insert(Flags::FIN);
+                self.enter(State::LastAck);
+                Events::empty()
+            }
+            State::FinWait1
+            | State::FinWait2
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait
+            | State::Closed => Events::empty(),
+        }
+    }
+
+    /// Ends both directions: CLOSED at once, with a reset due where the peer
+    /// knows of the connection (RFC 9293 §3.10.5). What was received is
+    /// dropped.
+    pub fn abort(&mut self) {
+        let reset_due = match self.state {
+            State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => true,
+            State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed => false,
+        };
+        if self.state != State::Closed {
+            self.failure = Some(Failure::Aborted);
+            self.flags.set(Flags::RESET_DUE, reset_due);
+        }
+        self.shut();
+        self.receive.consume(usize::MAX, false);
+        self.receive.release();
+    }
+
+    /// Says that nobody will read or write any more. A connection that is not
+    /// closed, or has data left to read, is aborted (RFC 9293 §3.6.1); one
+    /// that is closed ends by itself in bounded time, and answers data with a
+    /// reset.
+    pub fn detach(&mut self, now: Instant) {
+        match self.state {
+            State::SynSent | State::Established | State::CloseWait => self.abort(),
+            State::SynReceived if !self.flags.contains(Flags::FIN) => self.abort(),
+            State::Closed => {
+                self.receive.consume(usize::MAX, false);
+                self.receive.release();
+            }
+            State::SynReceived
+            | State::FinWait1
+            | State::FinWait2
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => {
+                if self.receive.len() > 0 {
+                    self.abort();
+                    return;
+                }
+                self.flags.insert(Flags::DETACHED);
+                if self.state == State::FinWait2 {
+                    self.arm_final(now);
+                }
+            }
+        }
+    }
+}
+
+impl User {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let seconds = |time: core::time::Duration| time.as_secs().clamp(1, u64::from(u16::MAX)) as u16;
+        let Keepalive { idle, interval, probes } = settings.keepalive.unwrap_or_default();
+        Self {
+            timeout: settings.user_timeout.map_or(0, |time| time.as_millis().clamp(1, u128::from(u32::MAX)) as u32),
+            keepalive_idle: if settings.keepalive.is_some() { seconds(idle) } else { 0 },
+            keepalive_interval: seconds(interval),
+            keepalive_probes: probes.max(1),
+        }
+    }
+}
+
+fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let len = from.len().min(to.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    len
+}

@@ -1,0 +1,211 @@
+//! Opens.
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use super::timers::{Timer, Timers};
+use super::{
+    Buffers, Clock, Connection, Dropped, Events, Failure, Flags, Open, Outcome, Passive, Settings, State, User,
+};
+use crate::buffer::Backing;
+use crate::congestion::Cwnd;
+use crate::receive::{AckPolicy, ReceiveQueue, ReceiveWindow};
+use crate::recovery::RttEstimator;
+use crate::segment::{Control, Segment};
+use crate::send::{SendQueue, SendWindow};
+use crate::wire::{Options, Timestamps};
+use crate::{Mss, SeqNum, WindowScale};
+
+impl<B: Backing> Connection<B> {
+    fn new(now: Instant, iss: SeqNum, mtu: usize, settings: &Settings, buffers: Buffers<B>) -> Self {
+        let send = SendQueue::new(buffers.send, settings.send_limit);
+        let receive = ReceiveQueue::new(buffers.receive, settings.receive_limit);
+        let scale = WindowScale::for_limit(receive.limit() as usize);
+        let mut flags = Flags::empty();
+        flags.set(Flags::NODELAY, settings.nodelay);
+        let mut connection = Self {
+            state: State::Closed,
+            failure: None,
+            algorithm: settings.congestion,
+            flags,
+            snd: SendWindow::new(iss),
+            rcv: ReceiveWindow::new(scale),
+            acks: AckPolicy::new(),
+            ts: Clock::default(),
+            rtt: RttEstimator::default(),
+            window: Cwnd { cwnd: 0, ssthresh: Cwnd::UNKNOWN },
+            peer_mss: Mss::DEFAULT.bytes(),
+            mtu: 0,
+            mss: 0,
+            retries: 0,
+            keepalive_probes: 0,
+            user: User::of(settings),
+            challenged_ms: Self::millis(now).wrapping_sub(1 << 30),
+            heard_at: now,
+            sent_at: now,
+            timers: Timers::new(),
+            send,
+            receive,
+            busy: Default::default(),
+        };
+        connection.set_mtu(mtu);
+        connection
+    }
+
+    /// An active open: SYN-SENT (RFC 9293 §3.10.1).
+    pub fn connect(now: Instant, open: &Open, settings: &Settings, buffers: Buffers<B>) -> Self {
+        let mut connection = Self::new(now, open.iss, open.mtu, settings, buffers);
+        connection.ts.offset = open.ts_offset;
+        connection.flags.insert(Flags::HANDSHAKE_DUE);
+        connection.enter(State::SynSent);
+        connection
+    }
+
+    /// A passive open: SYN-RECEIVED, from what a half-open entry learnt. The
+    /// segment that completes the handshake is then given to
+    /// [`handle_segment`](Self::handle_segment).
+    pub fn accept(now: Instant, passive: &Passive, settings: &Settings, buffers: Buffers<B>) -> Self {
+        let mut connection = Self::new(now, passive.iss, passive.mtu, settings, buffers);
+        connection.flags.insert(Flags::PASSIVE);
+        connection.flags.set(Flags::SACK, passive.sack_permitted);
+        connection.flags.set(Flags::ECN, passive.ecn);
+        let (own, peer) = passive.window_scale.unwrap_or_default();
+        (connection.rcv.scale, connection.snd.scale) = (own, peer);
+        if let Some((offset, recent)) = passive.timestamps {
+            connection.flags.insert(Flags::TIMESTAMPS);
+            connection.ts = Clock { offset, recent, recent_at: Self::millis(now) };
+        }
+        connection.peer_mss = passive.mss.bytes();
+        connection.update_mss();
+        connection.rcv.start(passive.irs, u32::from(passive.advertised.0));
+        connection.snd.wnd = u32::from(passive.window.0);
+        connection.snd.max_wnd = connection.snd.wnd;
+        connection.snd.nxt = passive.iss + 1;
+        connection.snd.small_end = connection.snd.nxt;
+        match passive.sent_at {
+            Some(sent_at) => connection.sent_at = sent_at,
+            None => connection.retries = 1,
+        }
+        connection.timers.set(Timer::Retransmit, now + connection.rtt.rto());
+        connection.enter(State::SynReceived);
+        connection
+    }
+
+    /// The options of the own SYN, or SYN and ACK.
+    pub(super) fn syn_options(&self, now: Instant) -> Options {
+        let is_answer = self.state == State::SynReceived;
+        let scale_agreed = !is_answer || self.rcv.scale != WindowScale::ZERO || self.snd.scale != WindowScale::ZERO;
+        Options {
+            mss: Some(Mss::for_mtu(usize::from(self.mtu))),
+            window_scale: scale_agreed.then_some(self.rcv.scale),
+            sack_permitted: !is_answer || self.flags.contains(Flags::SACK),
+            timestamps: (!is_answer || self.flags.contains(Flags::TIMESTAMPS)).then(|| Timestamps {
+                value: Self::millis(now).wrapping_add(self.ts.offset),
+                echo: self.ts.recent,
+            }),
+            ..Options::NONE
+        }
+    }
+
+    /// A segment in SYN-SENT (RFC 9293 §3.10.7.3).
+    pub(super) fn arrives_in_syn_sent(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        // First: the ACK has to be of the own SYN, which must have been sent.
+        if let Some(ack) = segment.ack
+            && (ack.before_eq(self.snd.una) || ack.after(self.snd.nxt))
+        {
+            let reset_owed = segment.control != Some(Control::Rst);
+            return Outcome { reset_owed, ..Outcome::dropped(Dropped::AckUnacceptable) };
+        }
+        match segment.control {
+            // Second: a reset counts only with an acceptable ACK.
+            Some(Control::Rst) => match segment.ack {
+                Some(_) => Outcome::events(self.fail(Failure::Refused)),
+                None => Outcome::dropped(Dropped::ResetIgnored),
+            },
+            // Fourth.
+            Some(Control::Syn) => self.syn_received(now, segment),
+            // Fifth.
+            Some(Control::Fin) | None => Outcome::dropped(Dropped::NoAck),
+        }
+    }
+
+    /// The peer's SYN in SYN-SENT (RFC 9293 §3.10.7.3, fourth).
+    fn syn_received(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        self.heard_at = now;
+        self.negotiate(now, &segment.options);
+        let space = self.receive.free().min(u32::from(u16::MAX));
+        self.rcv.start(segment.seq, space);
+        let Some(ack) = segment.ack else {
+            // Both opened at the same time (RFC 9293 §3.5).
+            self.enter(State::SynReceived);
+            self.flags.insert(Flags::HANDSHAKE_DUE);
+            self.snd.set(segment, self.snd.una);
+            return Outcome::default();
+        };
+        self.snd.set(segment, ack);
+        self.establish(now, ack);
+        self.acks.now();
+        // Data that came with it is not acknowledged, so it comes again, as
+        // does a FIN.
+        Outcome::events(Events::ESTABLISHED | Events::WRITABLE | Events::CONFIRMED)
+    }
+
+    /// What both SYNs say counts (RFC 7323 §2.2, §3.2; RFC 2018 §2).
+    fn negotiate(&mut self, now: Instant, peer: &Options) {
+        match peer.window_scale {
+            Some(scale) => self.snd.scale = scale,
+            None => (self.snd.scale, self.rcv.scale) = (WindowScale::ZERO, WindowScale::ZERO),
+        }
+        self.flags.set(Flags::SACK, peer.sack_permitted);
+        if let Some(timestamps) = peer.timestamps {
+            self.flags.insert(Flags::TIMESTAMPS);
+            self.ts.recent = timestamps.value;
+            self.ts.recent_at = Self::millis(now);
+        }
+        self.peer_mss = peer.mss.unwrap_or(Mss::DEFAULT).bytes();
+        self.update_mss();
+    }
+
+    /// The peer's SYN once more in SYN-RECEIVED, or in a simultaneous open its
+    /// SYN and ACK (RFC 9293 §3.5).
+    pub(super) fn syn_again(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        match segment.ack {
+            Some(ack) if ack == self.snd.nxt && ack.after(self.snd.una) => {
+                self.snd.set(segment, ack);
+                let events = self.establish(now, ack);
+                self.acks.now();
+                Outcome::events(events)
+            }
+            Some(_) | None => {
+                // The peer has not seen the answer.
+                self.flags.insert(Flags::HANDSHAKE_DUE);
+                Outcome::dropped(Dropped::Duplicate)
+            }
+        }
+    }
+
+    /// ESTABLISHED: `ack` acknowledges the own SYN.
+    pub(super) fn establish(&mut self, now: Instant, ack: SeqNum) -> Events {
+        // A SYN that was sent once gives a sample (Karn's rule); one that was
+        // lost makes for caution (RFC 6298 §5.7).
+        if self.retries == 0 {
+            self.rtt.sample(now.duration_since(self.sent_at));
+        } else {
+            self.rtt.guess(Duration::from_secs(3));
+        }
+        let mss = u32::from(self.mss);
+        // RFC 5681 §3.1; as Linux, only if it was lost more than once.
+        self.window.cwnd = if self.retries > 1 { mss } else { Cwnd::initial(mss) };
+        (self.snd.una, self.retries) = (ack, 0);
+        self.snd.small_end = ack;
+        self.rtt.reset_backoff();
+        self.timers.clear(Timer::Retransmit);
+        self.flags.remove(Flags::HANDSHAKE_DUE);
+        // A close that was asked for meanwhile takes effect now.
+        let state = if self.flags.contains(Flags::FIN) { State::FinWait1 } else { State::Established };
+        self.enter(state);
+        self.arm_keepalive(now);
+        Events::ESTABLISHED | Events::WRITABLE | Events::CONFIRMED
+    }
+}

@@ -1,0 +1,242 @@
+//! A segment arrives (RFC 9293 §3.10.7).
+
+use traits::Instant;
+
+use super::{Connection, Dropped, Events, Failure, Flags, Outcome, State};
+use crate::buffer::{Backing, Side};
+use crate::segment::{Control, Ecn, Marks, Segment};
+
+/// Challenge ACKs are at least this far apart, as Linux's answers to what is
+/// out of the window.
+const CHALLENGE_INTERVAL_MS: u32 = 500;
+
+/// TS.Recent is not trusted after this long (RFC 7323 §5.5): 24 days.
+const TS_RECENT_VALID_MS: u32 = 24 * 86_400_000;
+
+impl<B: Backing> Connection<B> {
+    /// Takes a segment of this connection.
+    pub fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        match self.state {
+            // RFC 9293 §3.10.7.1.
+            State::Closed => Outcome {
+                reset_owed: segment.control != Some(Control::Rst),
+                ..Outcome::dropped(Dropped::Closed)
+            },
+            State::SynSent => self.arrives_in_syn_sent(now, segment),
+            State::Established if self.is_expected(segment) => self.take_expected(now, segment),
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => match self.arrives(now, segment) {
+                Ok(outcome) | Err(outcome) => outcome,
+            },
+        }
+    }
+
+    /// Whether the segment is the one that comes next, with nothing about it
+    /// that needs thought: the steps of [`Self::arrives`] would all let it
+    /// pass.
+    #[inline]
+    fn is_expected(&self, segment: &Segment<'_>) -> bool {
+        segment.control.is_none()
+            && segment.seq == self.rcv.nxt
+            && segment.ack.is_some_and(|ack| self.snd.accepts(ack))
+            && segment.payload.len() as u32 <= self.rcv.wnd()
+            && segment.ecn != Ecn::Congested
+            && !segment.marks.intersects(Marks::ECE | Marks::CWR)
+            && segment.options.sack.is_empty()
+            && !self.is_old(segment)
+            && self.busy.get().is_none_or(|busy| busy.assembler.is_empty() && busy.fin_at.is_none())
+    }
+
+    /// The expected segment: an acknowledgement, data, or both.
+    #[inline]
+    fn take_expected(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        self.heard(now, segment);
+        let mut outcome = Outcome::default();
+        if let Some(ack) = segment.ack {
+            outcome.events = self.acknowledged(now, segment, ack);
+        }
+        if !segment.payload.is_empty() {
+            let (events, dropped) = self.take_next(now, segment, segment.payload);
+            outcome.events |= events;
+            outcome.dropped = dropped;
+        }
+        outcome
+    }
+
+    /// The steps of RFC 9293 §3.10.7.4, in their order; `Err` ends them.
+    fn arrives(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Outcome, Outcome> {
+        if self.state == State::SynReceived
+            && segment.control == Some(Control::Syn)
+            && segment.seq + 1 == self.rcv.nxt
+        {
+            return Ok(self.syn_again(now, segment));
+        }
+        self.check_age(now, segment)?;
+        self.check_sequence(now, segment)?;
+        self.check_reset(now, segment)?;
+        // Third: there is no security to check.
+        self.check_syn(now, segment)?;
+        let acked = self.check_ack(now, segment)?;
+        // Sixth: urgent data is data like any other (RFC 6093 §6).
+        let mut outcome = self.text(now, segment)?;
+        outcome.events |= acked;
+        Ok(outcome)
+    }
+
+    /// Something acceptable was heard from the peer.
+    #[inline]
+    fn heard(&mut self, now: Instant, segment: &Segment<'_>) {
+        self.heard_at = now;
+        self.keepalive_probes = 0;
+        if let Some(ts) = segment.options.timestamps
+            && self.flags.contains(Flags::TIMESTAMPS)
+            && segment.seq.before_eq(self.rcv.acked)
+            && (ts.value.wrapping_sub(self.ts.recent) as i32) >= 0
+        {
+            // RFC 7323 §4.3.
+            self.ts.recent = ts.value;
+            self.ts.recent_at = Self::millis(now);
+        }
+    }
+
+    /// Whether the timestamp is older than one seen (RFC 7323 §5.2).
+    ///
+    /// A segment without one passes, as in Linux: middleboxes strip options.
+    #[inline]
+    fn is_old(&self, segment: &Segment<'_>) -> bool {
+        self.flags.contains(Flags::TIMESTAMPS)
+            && segment
+                .options
+                .timestamps
+                .is_some_and(|ts| (ts.value.wrapping_sub(self.ts.recent) as i32) < 0)
+    }
+
+    /// PAWS (RFC 7323 §5.3, R1).
+    fn check_age(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
+        if !self.is_old(segment) || segment.control == Some(Control::Rst) {
+            return Ok(());
+        }
+        if Self::millis(now).wrapping_sub(self.ts.recent_at) > TS_RECENT_VALID_MS {
+            return Ok(());
+        }
+        self.report_old(segment);
+        self.answer_unacceptable(now, segment);
+        Err(Outcome::dropped(Dropped::Paws))
+    }
+
+    /// First: the sequence number.
+    fn check_sequence(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
+        if self.rcv.accepts(segment.seq, segment.end()) {
+            return Ok(());
+        }
+        if segment.control == Some(Control::Rst) {
+            return Err(Outcome::dropped(Dropped::ResetIgnored));
+        }
+        self.report_old(segment);
+        self.answer_unacceptable(now, segment);
+        Err(Outcome::dropped(Dropped::Sequence))
+    }
+
+    /// Data that came before is reported as such (RFC 2883 §4).
+    fn report_old(&mut self, segment: &Segment<'_>) {
+        if self.flags.contains(Flags::SACK) && !segment.payload.is_empty() && segment.seq.before(self.rcv.nxt) {
+            let end = (segment.seq + segment.payload.len() as u32).earlier(self.rcv.nxt);
+            self.busy.get_or_default().assembler.report_duplicate(segment.seq, end);
+        }
+    }
+
+    /// Second: RST, only exactly where it has to be (RFC 5961 §3.2).
+    fn check_reset(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
+        if segment.control != Some(Control::Rst) {
+            return Ok(());
+        }
+        if !self.rcv.contains(segment.seq) {
+            return Err(Outcome::dropped(Dropped::ResetIgnored));
+        }
+        if self.state == State::TimeWait {
+            // RFC 1337 §3, fix F1.
+            return Err(Outcome::dropped(Dropped::ResetIgnored));
+        }
+        if segment.seq != self.rcv.nxt {
+            self.challenge(now);
+            return Err(Outcome::dropped(Dropped::ResetInexact));
+        }
+        Err(Outcome::events(match self.state {
+            State::SynReceived => self.fail(Failure::Refused),
+            State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => {
+                self.fail(Failure::Reset)
+            }
+            // Both streams have ended; only their acknowledgements can be lost.
+            State::Closing | State::LastAck | State::TimeWait => {
+                if self.send.len() > 0 {
+                    self.fail(Failure::Reset)
+                } else {
+                    self.shut();
+                    Events::CLOSED
+                }
+            }
+            State::Closed | State::SynSent => Events::empty(),
+        }))
+    }
+
+    /// Fourth: SYN (RFC 5961 §4.2).
+    fn check_syn(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
+        if segment.control != Some(Control::Syn) {
+            return Ok(());
+        }
+        self.challenge(now);
+        Err(Outcome::dropped(Dropped::Syn))
+    }
+
+    /// Fifth: ACK.
+    fn check_ack(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Events, Outcome> {
+        let Some(ack) = segment.ack else { return Err(Outcome::dropped(Dropped::NoAck)) };
+        if self.state == State::SynReceived {
+            if ack.before_eq(self.snd.una) || ack.after(self.snd.nxt) {
+                return Err(Outcome { reset_owed: true, ..Outcome::dropped(Dropped::AckUnacceptable) });
+            }
+            self.heard(now, segment);
+            let events = self.establish(now, ack);
+            self.snd.set(segment, ack);
+            return Ok(events);
+        }
+        if !self.snd.accepts(ack) {
+            // RFC 5961 §5.2.
+            self.challenge(now);
+            return Err(Outcome::dropped(Dropped::AckUnacceptable));
+        }
+        self.heard(now, segment);
+        let events = self.acknowledged(now, segment, ack);
+        if self.state == State::Closed { Err(Outcome::events(events)) } else { Ok(events) }
+    }
+
+    /// Owes a challenge ACK, unless one was sent a short while ago.
+    pub(super) fn challenge(&mut self, now: Instant) {
+        let millis = Self::millis(now);
+        if millis.wrapping_sub(self.challenged_ms) >= CHALLENGE_INTERVAL_MS {
+            self.challenged_ms = millis;
+            self.acks.now();
+        }
+    }
+
+    /// Answers a segment that is not acceptable. One with data is answered
+    /// always: two peers never answer each other's acknowledgements for ever.
+    pub(super) fn answer_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
+        if segment.payload.is_empty() && segment.control != Some(Control::Fin) {
+            self.challenge(now);
+        } else {
+            self.acks.now();
+        }
+        if self.state == State::TimeWait && segment.control == Some(Control::Fin) {
+            // RFC 9293 §3.10.7.4: the peer has not seen the last
+            // acknowledgement.
+            self.arm_final(now);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What is to be sent.
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use super::timers::Timer;
+use super::{Budget, Connection, Flags, State};
+use crate::SeqNum;
+use crate::buffer::{Backing, Bytes, Side};
+use crate::congestion::Cwnd;
+use crate::receive::Urgency;
+use crate::segment::{Control, Ecn, Marks, Purpose, Transmit};
+use crate::wire::{Options, SackBlocks, Timestamps, nonzero};
+
+/// Idle connections keep their memory this long.
+pub(super) const IDLE: Duration = Duration::from_secs(1);
+
+impl<B: Backing> Connection<B> {
+    /// The next segment to send, if there is one.
+    pub fn poll_transmit(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
+        self.set_mtu(budget.mtu);
+        let found = match self.state {
+            State::Closed => self.due_reset(now),
+            State::SynSent | State::SynReceived => self.due_handshake(now).or_else(|| self.due_ack(now)),
+            State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
+                self.due_data(now, budget).or_else(|| self.due_probe(now)).or_else(|| self.due_ack(now))
+            }
+            State::FinWait2 | State::TimeWait => self.due_probe(now).or_else(|| self.due_ack(now)),
+        };
+        if found.is_none() {
+            self.settle(now);
+        }
+        found
+    }
+
+    /// Nothing is to be sent at present: arms the timers of waiting.
+    fn settle(&mut self, now: Instant) {
+        let is_waiting = self.state.can_send()
+            && self.snd.outstanding() == 0
+            && (self.unsent() > 0 || self.is_fin_unsent());
+        if is_waiting && self.timers.get(Timer::Retransmit).is_none() {
+            // The window is closed, or too small to bother: the persist timer
+            // (RFC 9293 §3.8.6.1).
+            self.arm_retransmit(now);
+        }
+        if <B::Bytes as Bytes>::GROWS
+            && self.state != State::Closed
+            && self.timers.get(Timer::Idle).is_none()
+            && self.held() > 0
+        {
+            self.timers.set(Timer::Idle, now + IDLE);
+        }
+    }
+
+    /// A segment with all that every segment has; without data.
+    pub(super) fn blank(&self, now: Instant, seq: SeqNum, purpose: Purpose) -> Transmit {
+        let timestamps = self.flags.contains(Flags::TIMESTAMPS).then(|| Timestamps {
+            value: Self::millis(now).wrapping_add(self.ts.offset),
+            echo: self.ts.recent,
+        });
+        Transmit {
+            seq,
+            ack: Some(self.rcv.nxt),
+            window: self.offer(),
+            control: None,
+            marks: if self.flags.contains(Flags::ECE_OWED) { Marks::ECE } else { Marks::empty() },
+            options: Options { timestamps, sack: self.blocks(), ..Options::NONE },
+            ecn: Ecn::NotCapable,
+            offset: 0,
+            len: 0,
+            gso_size: None,
+            purpose,
+        }
+    }
+
+    /// The SACK blocks to report (RFC 2018 §3: three beside timestamps).
+    fn blocks(&self) -> SackBlocks {
+        if !self.flags.contains(Flags::SACK) {
+            return SackBlocks::NONE;
+        }
+        let max = if self.flags.contains(Flags::TIMESTAMPS) { 3 } else { 4 };
+        match self.busy.get() {
+            Some(busy) if busy.assembler.has_blocks() => busy.assembler.blocks(max),
+            Some(_) | None => SackBlocks::NONE,
+        }
+    }
+
+    fn due_reset(&self, now: Instant) -> Option<Transmit> {
+        self.flags.contains(Flags::RESET_DUE).then(|| Transmit {
+            control: Some(Control::Rst),
+            window: crate::Window(0),
+            marks: Marks::empty(),
+            ..self.blank(now, self.snd.nxt, Purpose::Reset)
+        })
+    }
+
+    fn due_handshake(&self, now: Instant) -> Option<Transmit> {
+        if !self.flags.contains(Flags::HANDSHAKE_DUE) {
+            return None;
+        }
+        // The window of a SYN is not scaled (RFC 7323 §2.2).
+        let window = crate::Window(self.receive.free().min(u32::from(u16::MAX)) as u16);
+        Some(Transmit {
+            control: Some(Control::Syn),
+            ack: (self.state == State::SynReceived).then_some(self.rcv.nxt),
+            window,
+            options: self.syn_options(now),
+            ..self.blank(now, self.snd.una, Purpose::Handshake)
+        })
+    }
+
+    /// An acknowledgement on its own.
+    fn due_ack(&self, now: Instant) -> Option<Transmit> {
+        match self.acks.due {
+            Urgency::Now => Some(self.blank(now, self.acceptable_seq(), Purpose::Ack)),
+            Urgency::None | Urgency::Delayed => None,
+        }
+    }
+
+    /// The number for a segment without data: SND.NXT, or the edge of a
+    /// window that the peer has shrunk, beyond which it would not be taken.
+    fn acceptable_seq(&self) -> SeqNum {
+        let edge = self.snd.right_edge();
+        if self.state.is_synchronized() && edge.before(self.snd.nxt) { edge } else { self.snd.nxt }
+    }
+
+    /// Asks for an acknowledgement with a number that the peer has already, as
+    /// Linux does (RFC 9293 §3.8.4): for a window, or as keepalive.
+    fn due_probe(&self, now: Instant) -> Option<Transmit> {
+        self.flags.contains(Flags::PROBE_DUE).then(|| self.blank(now, self.snd.una - 1, Purpose::Probe))
+    }
+
+    /// Data or a FIN: what was lost first, then what is new.
+    fn due_data(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
+        let sizes = self.sizes(budget);
+        let busy = self.busy.get_mut();
+        let is_probe_due = busy.is_some_and(|busy| busy.recovery.tail_probe.is_due);
+        self.due_lost(now, &sizes).or_else(|| self.due_new(now, &sizes, is_probe_due)).or_else(|| {
+            if is_probe_due { self.due_tail(now, &sizes) } else { None }
+        })
+    }
+
+    fn sizes(&self, budget: &Budget) -> Sizes {
+        let sack = self.blocks();
+        let sack_len = if sack.is_empty() { 0 } else { 4 + 8 * sack.as_slice().len() as u32 };
+        let timestamps_len = if self.flags.contains(Flags::TIMESTAMPS) { 12 } else { 0 };
+        let mss = u32::from(self.mss).saturating_sub(sack_len).max(1);
+        // A large segment has to fit into what the device takes and into an
+        // IPv4 packet.
+        let most = budget.gso_max_size.min(65_535 - 20) as u32;
+        let large = most.saturating_sub(20 + timestamps_len + sack_len) / mss * mss;
+        Sizes { mss, large: large.max(mss) }
+    }
+
+    /// Bytes that the congestion window leaves.
+    fn congestion_room(&self) -> u32 {
+        let outstanding = self.snd.outstanding();
+        let pipe = self.busy.get().map_or(outstanding, |busy| busy.scoreboard.pipe(outstanding));
+        self.window.cwnd.saturating_sub(pipe)
+    }
+
+    /// What was lost.
+    fn due_lost(&self, now: Instant, sizes: &Sizes) -> Option<Transmit> {
+        let busy = self.busy.get()?;
+        let lost = busy.scoreboard.first_lost()?;
+        let room = self.congestion_room();
+        let is_lone = busy.scoreboard.pipe(self.snd.outstanding()) == 0;
+        if !is_lone && room < sizes.mss.min(lost.len) {
+            return None;
+        }
+        // A shrunk window holds it back, but for the first (RFC 9293 §3.8.6).
+        let edge = self.snd.right_edge();
+        if lost.start != self.snd.una && !lost.start.before(edge) {
+            return None;
+        }
+        let allowed = (room / sizes.mss * sizes.mss).max(sizes.mss).min(sizes.large);
+        Some(self.old(now, lost.start, lost.len.min(allowed), sizes, Purpose::Retransmission))
+    }
+
+    /// The tail loss probe, where there is nothing new to send: the last
+    /// segment once more (RFC 8985 §7.3).
+    fn due_tail(&self, now: Instant, sizes: &Sizes) -> Option<Transmit> {
+        let len = self.snd.outstanding().min(sizes.mss);
+        (len > 0).then(|| self.old(now, self.snd.nxt - len, len, sizes, Purpose::TailProbe))
+    }
+
+    /// Numbers that were sent before.
+    fn old(&self, now: Instant, start: SeqNum, len: u32, sizes: &Sizes, purpose: Purpose) -> Transmit {
+        let end = start + len;
+        let data_end = self.data_end();
+        let has_fin = end.after(data_end);
+        let len = if has_fin { data_end.since(start) } else { len };
+        let mut transmit = self.with_data(now, start, len, sizes, purpose);
+        if has_fin {
+            transmit.control = Some(Control::Fin);
+        }
+        transmit
+    }
+
+    /// Numbers that were not sent before. `is_probe`: one segment beyond the
+    /// congestion window.
+    fn due_new(&mut self, now: Instant, sizes: &Sizes, is_probe: bool) -> Option<Transmit> {
+        let unsent = self.unsent();
+        if unsent == 0 && !self.is_fin_unsent() {
+            return None;
+        }
+        self.restart_after_idle(now);
+        let room = if is_probe { sizes.mss } else { self.congestion_room() };
+        let usable = self.snd.usable();
+        let is_empty = self.snd.outstanding() == 0;
+        if room < sizes.mss.min(unsent) && !is_empty {
+            // It is the congestion window that limits.
+            let nxt = self.snd.nxt;
+            self.busy.get_or_default().limited = Some(nxt);
+            return None;
+        }
+        let allowed = (room / sizes.mss * sizes.mss).max(sizes.mss).min(sizes.large);
+        let len = unsent.min(usable).min(allowed);
+        let is_last = len == unsent;
+        let fin = is_last && self.is_fin_wanted() && (usable > len || usable == 0 && unsent == 0 || len > 0);
+        if len == 0 && !fin {
+            return None;
+        }
+        let len = self.whole(len, is_last, fin, sizes)?;
+        let fin = fin && len == unsent;
+        let mut transmit = self.with_data(now, self.snd.nxt, len, sizes, Purpose::New);
+        if fin {
+            transmit.control = Some(Control::Fin);
+        }
+        if self.flags.contains(Flags::ECN) && len > 0 {
+            transmit.ecn = Ecn::Capable0;
+            if self.flags.contains(Flags::CWR_OWED) {
+                transmit.marks |= Marks::CWR;
+            }
+        }
+        Some(transmit)
+    }
+
+    fn is_fin_wanted(&self) -> bool {
+        self.flags.contains(Flags::FIN) && !self.flags.contains(Flags::FIN_ACKED)
+    }
+
+    /// How much of `len` bytes is sent now: whole segments, and a smaller one
+    /// only where neither Nagle's algorithm (RFC 9293 §3.7.4) nor the silly
+    /// window syndrome (§3.8.6.2.1) is against it.
+    fn whole(&self, len: u32, is_last: bool, fin: bool, sizes: &Sizes) -> Option<u32> {
+        let tail = len % sizes.mss;
+        if tail == 0 {
+            return Some(len);
+        }
+        let is_small_under_way = self.snd.small_end.after(self.snd.una);
+        let may_be_small = if is_last {
+            fin || self.flags.contains(Flags::NODELAY) || !is_small_under_way
+        } else {
+            false
+        };
+        if may_be_small {
+            return Some(len);
+        }
+        if len > tail {
+            return Some(len - tail);
+        }
+        // The window lets no more: half the largest one is enough, and so is
+        // anything when the persist timer has fired.
+        let is_enough = !is_last && len >= self.snd.max_wnd / 2;
+        (is_enough || self.flags.contains(Flags::PROBE_DUE)).then_some(len)
+    }
+
+    fn with_data(&self, now: Instant, seq: SeqNum, len: u32, sizes: &Sizes, purpose: Purpose) -> Transmit {
+        let mut transmit = self.blank(now, seq, purpose);
+        transmit.offset = seq.since(self.snd.una);
+        transmit.len = len;
+        if len > sizes.mss {
+            transmit.gso_size = nonzero(sizes.mss);
+        }
+        if len > 0 && seq + len == self.data_end() {
+            transmit.marks |= Marks::PSH;
+        }
+        transmit
+    }
+
+    /// After a pause, what the window was says little of what the path takes
+    /// now (RFC 5681 §4.1): it halves with every timeout passed, down to the
+    /// initial one, as in Linux (RFC 2861 §3).
+    fn restart_after_idle(&mut self, now: Instant) {
+        let rto = self.rtt.rto();
+        let idle = now.duration_since(self.sent_at);
+        if self.snd.outstanding() > 0 || idle <= rto {
+            return;
+        }
+        let restart = Cwnd::initial(u32::from(self.mss)).min(self.window.cwnd);
+        if self.window.ssthresh != Cwnd::UNKNOWN {
+            self.window.ssthresh = self.window.ssthresh.max(self.window.cwnd / 4 * 3);
+        }
+        let mut left = idle.saturating_sub(rto);
+        while self.window.cwnd > restart {
+            self.window.cwnd = (self.window.cwnd / 2).max(restart);
+            if left <= rto {
+                break;
+            }
+            left -= rto;
+        }
+        let algorithm = self.algorithm;
+        crate::congestion::Controller::idled(self.busy.get_or_default().control(algorithm), idle);
+        // The pause counts once.
+        self.sent_at = now;
+    }
+}
+
+/// The sizes of segments at present, in bytes of data.
+struct Sizes {
+    /// Of one segment.
+    mss: u32,
+    /// Of a large segment, a multiple of that.
+    large: u32,
+}

@@ -1,0 +1,150 @@
+//! Segment text and FIN (RFC 9293 §3.10.7.4, seventh and eighth).
+
+use traits::Instant;
+
+use super::timers::Timer;
+use super::{Connection, Dropped, Events, Flags, Outcome, State};
+use crate::SeqNum;
+use crate::buffer::{Backing, Side};
+use crate::receive::{Insertion, MAX_DELAY, Urgency};
+use crate::segment::{Control, Segment};
+
+impl<B: Backing> Connection<B> {
+    /// Seventh and eighth: the data, and a FIN behind it.
+    pub(super) fn text(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Outcome, Outcome> {
+        let has_fin = segment.control == Some(Control::Fin);
+        if segment.payload.is_empty() && !has_fin {
+            return Ok(Outcome::default());
+        }
+        if !self.state.can_receive() {
+            return self.text_after_fin(now, segment);
+        }
+        let fin = has_fin.then(|| segment.seq + segment.payload.len() as u32);
+        let (mut events, dropped) = if segment.payload.is_empty() {
+            (Events::empty(), None)
+        } else {
+            self.data(now, segment)?
+        };
+        if let Some(fin) = fin {
+            self.note_fin(fin);
+        }
+        let fin_at = fin.filter(|&fin| fin == self.rcv.nxt).or(self.busy.get().and_then(|busy| busy.fin_at));
+        if fin_at == Some(self.rcv.nxt) {
+            if let Some(busy) = self.busy.get_mut() {
+                busy.fin_at = None;
+            }
+            events |= self.fin_received(now);
+        } else if has_fin {
+            self.acks.now();
+        }
+        Ok(Outcome { events, dropped, reset_owed: false })
+    }
+
+    /// The peer's stream has ended: what comes is old, or wrong.
+    fn text_after_fin(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Outcome, Outcome> {
+        match self.state {
+            State::CloseWait | State::Closing | State::LastAck | State::TimeWait => {
+                self.answer_unacceptable(now, segment);
+                Err(Outcome::dropped(Dropped::Duplicate))
+            }
+            State::Closed
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2 => Ok(Outcome::default()),
+        }
+    }
+
+    /// A FIN that came before what precedes it is remembered.
+    fn note_fin(&mut self, fin: SeqNum) {
+        if fin.after(self.rcv.nxt) && fin.before_eq(self.rcv.advertised) {
+            self.busy.get_or_default().fin_at = Some(fin);
+        }
+    }
+
+    /// Seventh: data, trimmed to what is new and within the window.
+    fn data(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(Events, Option<Dropped>), Outcome> {
+        let nxt = self.rcv.nxt;
+        let old = nxt.since(segment.seq) as usize;
+        let Some(payload) = segment.payload.get(old..).filter(|payload| !payload.is_empty()) else {
+            self.report_duplicate(segment.seq, segment.seq + segment.payload.len() as u32);
+            self.acks.now();
+            return Ok((Events::empty(), Some(Dropped::Duplicate)));
+        };
+        if self.flags.contains(Flags::DETACHED) {
+            return Err(self.refuse_data());
+        }
+        if old > 0 {
+            self.report_duplicate(segment.seq, nxt);
+            self.acks.now();
+        }
+        let start = segment.seq.later(nxt);
+        let room = self.rcv.advertised.since(start) as usize;
+        let payload_in = payload.get(..room).unwrap_or(payload);
+        let is_cut = payload_in.len() < payload.len();
+        if is_cut {
+            self.acks.now();
+        }
+        let (events, dropped) = if payload_in.is_empty() {
+            (Events::empty(), None)
+        } else if start == nxt {
+            self.take_next(now, segment, payload_in)
+        } else {
+            self.take_later(start, payload_in)
+        };
+        Ok((events, dropped.or(is_cut.then_some(Dropped::NoRoom))))
+    }
+
+    /// Takes the bytes at RCV.NXT, and what they join up with.
+    #[inline]
+    pub(super) fn take_next(
+        &mut self,
+        now: Instant,
+        segment: &Segment<'_>,
+        payload: &[u8],
+    ) -> (Events, Option<Dropped>) {
+        let taken = self.receive.push(payload);
+        self.rcv.nxt += taken as u32;
+        if let Some(busy) = self.busy.get_mut()
+            && !busy.assembler.is_empty()
+        {
+            let end = busy.assembler.take(self.rcv.nxt);
+            self.receive.extend(end.since(self.rcv.nxt));
+            self.rcv.nxt = self.rcv.nxt.later(end);
+            // It fills a hole, or some of it.
+            self.acks.now();
+        }
+        let size = segment.segment_size.map_or(segment.payload.len(), |size| usize::from(size.get()));
+        self.acks.data(size.min(segment.payload.len()), self.rcv.nxt.since(self.rcv.acked));
+        if self.acks.due == Urgency::Delayed && self.timers.get(Timer::DelayedAck).is_none() {
+            self.timers.set(Timer::DelayedAck, now + MAX_DELAY);
+        }
+        (Events::READABLE, (taken < payload.len()).then_some(Dropped::NoRoom))
+    }
+
+    /// Takes bytes beyond a hole. The peer is told at once.
+    fn take_later(&mut self, start: SeqNum, payload: &[u8]) -> (Events, Option<Dropped>) {
+        self.acks.now();
+        let offset = start.since(self.rcv.nxt);
+        let written = self.receive.write(offset, payload);
+        if written == 0 {
+            return (Events::empty(), Some(Dropped::NoRoom));
+        }
+        let dropped = match self.busy.get_or_default().assembler.insert(start, start + written as u32) {
+            Insertion::New => None,
+            Insertion::Duplicate => Some(Dropped::Duplicate),
+            Insertion::Full => Some(Dropped::NoRoom),
+        };
+        (Events::empty(), dropped)
+    }
+
+    fn report_duplicate(&mut self, start: SeqNum, end: SeqNum) {
+        if self.flags.contains(Flags::SACK) {
+            self.busy.get_or_default().assembler.report_duplicate(start, end);
+        }
+    }
+
+    /// Offers more room to a peer that fills it, read as fast as it comes.
+    pub(super) fn tune_space(&mut self, _now: Instant, _count: usize) {}
+}

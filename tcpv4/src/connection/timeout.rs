@@ -1,0 +1,173 @@
+//! Time passes (RFC 9293 §3.10.8).
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use super::output::IDLE;
+use super::timers::Timer;
+use super::{Connection, Events, Failure, Flags, State};
+use crate::buffer::{Backing, Side};
+
+/// SYNs that go unanswered after the first (as Linux: about two minutes).
+const SYN_RETRIES: u8 = 6;
+/// SYN-ACKs that go unanswered after the first.
+const SYN_ACK_RETRIES: u8 = 5;
+/// Timeouts in a row before a connection is given up (RFC 9293 §3.8.3, R2; as
+/// Linux about 15 minutes).
+const RETRIES: u8 = 15;
+/// The same for a connection that nobody waits for any more.
+const DETACHED_RETRIES: u8 = 8;
+/// Timeouts in a row that make the path doubtful (R1).
+const DOUBTFUL_RETRIES: u8 = 3;
+
+impl<B: Backing> Connection<B> {
+    /// Takes the time: does what was due at or before `now`.
+    pub fn handle_timeout(&mut self, now: Instant) -> Events {
+        let mut events = Events::empty();
+        if self.timers.take_due(Timer::DelayedAck, now) {
+            self.acks.now();
+        }
+        if self.timers.take_due(Timer::Recovery, now) {
+            self.recovery_timeout(now);
+        }
+        if self.timers.take_due(Timer::Retransmit, now) {
+            events |= self.retransmit_timeout(now);
+        }
+        if self.timers.take_due(Timer::Liveness, now) {
+            events |= self.liveness_timeout(now);
+        }
+        if self.timers.take_due(Timer::Idle, now) {
+            self.idle_timeout(now);
+        }
+        events
+    }
+
+    fn recovery_timeout(&mut self, now: Instant) {
+        if !self.state.can_send() || self.snd.outstanding() == 0 {
+            return;
+        }
+        if self.busy.get().is_some_and(|busy| busy.scoreboard.sacked() > 0) {
+            self.reordering_timeout(now);
+        } else {
+            self.busy.get_or_default().recovery.tail_probe.is_due = true;
+        }
+    }
+
+    fn retransmit_timeout(&mut self, now: Instant) -> Events {
+        match self.state {
+            State::SynSent => {
+                if self.retries >= SYN_RETRIES || self.is_patience_over(now, Some(self.heard_at)) {
+                    return self.fail(Failure::TimedOut);
+                }
+                self.handshake_again(now)
+            }
+            State::SynReceived => {
+                if self.retries >= SYN_ACK_RETRIES {
+                    return self.fail(Failure::TimedOut);
+                }
+                self.handshake_again(now)
+            }
+            State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
+                self.unanswered(now)
+            }
+            State::Closed | State::FinWait2 | State::TimeWait => Events::empty(),
+        }
+    }
+
+    fn handshake_again(&mut self, now: Instant) -> Events {
+        self.retries += 1;
+        self.rtt.back_off();
+        self.flags.insert(Flags::HANDSHAKE_DUE);
+        self.arm_retransmit(now);
+        if self.retries >= DOUBTFUL_RETRIES { Events::DOUBTFUL } else { Events::empty() }
+    }
+
+    /// Data, a FIN or a window probe was not answered in time.
+    fn unanswered(&mut self, now: Instant) -> Events {
+        let is_under_way = self.snd.outstanding() > 0;
+        if !is_under_way && self.unsent() == 0 && !self.is_fin_unsent() {
+            return Events::empty();
+        }
+        let limit = if self.flags.contains(Flags::DETACHED) { DETACHED_RETRIES } else { RETRIES };
+        let since = match self.busy.get() {
+            Some(busy) if is_under_way => busy
+                .recovery
+                .stalled_since
+                .or(busy.scoreboard.records().first().map(|record| record.sent_at)),
+            Some(_) | None => (self.retries > 0).then_some(self.heard_at),
+        };
+        if self.is_patience_over(now, since) || (self.retries >= limit && self.user.timeout == 0) {
+            return self.fail(Failure::TimedOut);
+        }
+        if is_under_way {
+            self.retransmission_timeout();
+        } else {
+            self.flags.insert(Flags::PROBE_DUE);
+        }
+        self.retries = self.retries.saturating_add(1);
+        self.rtt.back_off();
+        self.arm_retransmit(now);
+        if self.retries >= DOUBTFUL_RETRIES { Events::DOUBTFUL } else { Events::empty() }
+    }
+
+    /// Whether the user's timeout (RFC 5482) has passed since `since`.
+    fn is_patience_over(&self, now: Instant, since: Option<Instant>) -> bool {
+        let patience = Duration::from_millis(u64::from(self.user.timeout));
+        !patience.is_zero() && since.is_some_and(|since| now.duration_since(since) >= patience)
+    }
+
+    fn liveness_timeout(&mut self, now: Instant) -> Events {
+        match self.state {
+            State::TimeWait => {
+                self.shut();
+                Events::CLOSED
+            }
+            State::FinWait2 if self.flags.contains(Flags::DETACHED) => {
+                self.shut();
+                Events::CLOSED
+            }
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => self.keepalive_timeout(now),
+            State::Closed | State::SynSent | State::SynReceived => Events::empty(),
+        }
+    }
+
+    /// RFC 9293 §3.8.4.
+    fn keepalive_timeout(&mut self, now: Instant) -> Events {
+        let idle = Duration::from_secs(u64::from(self.user.keepalive_idle));
+        let interval = Duration::from_secs(u64::from(self.user.keepalive_interval));
+        let silent = now.duration_since(self.heard_at);
+        if silent < idle {
+            self.timers.set(Timer::Liveness, self.heard_at + idle);
+            return Events::empty();
+        }
+        if self.snd.outstanding() > 0 || self.unsent() > 0 {
+            // What is under way asks already.
+            self.timers.set(Timer::Liveness, now + idle);
+            return Events::empty();
+        }
+        if self.keepalive_probes >= self.user.keepalive_probes || self.is_patience_over(now, Some(self.heard_at)) {
+            self.flags.insert(Flags::RESET_DUE);
+            return self.fail(Failure::TimedOut);
+        }
+        self.keepalive_probes += 1;
+        self.flags.insert(Flags::PROBE_DUE);
+        self.timers.set(Timer::Liveness, now + interval);
+        Events::empty()
+    }
+
+    fn idle_timeout(&mut self, now: Instant) {
+        let active_at = self.heard_at.max(self.sent_at);
+        if now.duration_since(active_at) >= IDLE {
+            self.release();
+        }
+        if self.held() > 0 {
+            self.timers.set(Timer::Idle, now.max(active_at) + IDLE);
+        }
+    }
+}

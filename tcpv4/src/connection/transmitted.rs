@@ -1,0 +1,95 @@
+//! What was sent.
+
+use traits::Instant;
+
+use super::timers::Timer;
+use super::{Connection, Flags};
+use crate::buffer::{Backing, Side};
+use crate::recovery::Phase;
+use crate::segment::{Marks, Purpose, Transmit};
+
+impl<B: Backing> Connection<B> {
+    /// Takes note that what [`poll_transmit`](Self::poll_transmit) returned
+    /// last was sent.
+    pub fn transmitted(&mut self, now: Instant, transmit: &Transmit) {
+        match transmit.purpose {
+            Purpose::Handshake => self.sent_handshake(now, transmit),
+            Purpose::New => self.sent_new(now, transmit),
+            Purpose::Retransmission | Purpose::TailProbe => self.sent_again(now, transmit),
+            Purpose::Probe => self.flags.remove(Flags::PROBE_DUE),
+            Purpose::Ack => {}
+            Purpose::Reset => {
+                self.flags.remove(Flags::RESET_DUE);
+                return;
+            }
+        }
+        if let Some(ack) = transmit.ack {
+            let window = match transmit.purpose {
+                // Not scaled; the peer was told of it when its SYN came.
+                Purpose::Handshake => crate::Window(0),
+                _ => transmit.window,
+            };
+            self.rcv.told(ack, window);
+            self.acks.sent(transmit.len > 0);
+            self.timers.clear(Timer::DelayedAck);
+            if !transmit.options.sack.is_empty()
+                && let Some(busy) = self.busy.get_mut()
+            {
+                busy.assembler.reported();
+            }
+        }
+    }
+
+    fn sent_handshake(&mut self, now: Instant, transmit: &Transmit) {
+        self.flags.remove(Flags::HANDSHAKE_DUE);
+        self.snd.nxt = self.snd.nxt.later(transmit.end());
+        self.snd.small_end = self.snd.nxt;
+        self.sent_at = now;
+        self.arm_retransmit(now);
+    }
+
+    fn sent_new(&mut self, now: Instant, transmit: &Transmit) {
+        let end = transmit.end();
+        let len = end.since(transmit.seq);
+        let busy = self.busy.get_or_default();
+        busy.scoreboard.sent(now, transmit.seq, len);
+        if busy.recovery.phase == Phase::Recovery {
+            busy.recovery.prr.sent(len);
+        }
+        if busy.recovery.tail_probe.is_due {
+            busy.recovery.tail_probe.sent(end, false);
+            self.arm_retransmit(now);
+        }
+        self.snd.nxt = end;
+        if transmit.len % u32::from(self.mss).max(1) != 0 {
+            self.snd.small_end = end;
+        }
+        if transmit.marks.contains(Marks::CWR) {
+            self.flags.remove(Flags::CWR_OWED);
+        }
+        self.flags.remove(Flags::PROBE_DUE);
+        self.sent_at = now;
+        if self.timers.get(Timer::Retransmit).is_none() || self.snd.outstanding() == len {
+            // RFC 6298 §5.1.
+            self.arm_retransmit(now);
+        }
+        self.arm_tail_probe(now);
+    }
+
+    fn sent_again(&mut self, now: Instant, transmit: &Transmit) {
+        let (start, end) = (transmit.seq, transmit.end());
+        let len = end.since(start);
+        let nxt = self.snd.nxt;
+        let busy = self.busy.get_or_default();
+        busy.scoreboard.retransmitted(now, start, end);
+        busy.recovery.undo.retransmitted(Self::millis(now), len);
+        if busy.recovery.phase == Phase::Recovery {
+            busy.recovery.prr.sent(len);
+        }
+        if transmit.purpose == Purpose::TailProbe {
+            busy.recovery.tail_probe.sent(nxt, true);
+        }
+        self.sent_at = now;
+        self.arm_retransmit(now);
+    }
+}

@@ -1,0 +1,120 @@
+//! The bytes received and not yet read.
+
+use crate::buffer::{Bytes, Ring};
+
+/// What was received in order and not yet read, and behind it, in its place
+/// already, what came out of order.
+///
+/// ```text
+///        │◀─ readable ─▶│      hole      │ out of order │
+///       ─┴──────────────┴────────────────┴──────────────┴──▶
+///       read         RCV.NXT                      up to the window's edge
+/// ```
+#[derive(Debug)]
+pub(crate) struct ReceiveQueue<B> {
+    ring: Ring<B>,
+    /// The most bytes that are kept.
+    limit: u32,
+    /// The most bytes that are offered at present, at most `limit`.
+    space: u32,
+}
+
+/// What is offered at first.
+const INITIAL_SPACE: u32 = 64 << 10;
+
+impl<B: Bytes> ReceiveQueue<B> {
+    pub(crate) fn new(bytes: B, limit: u32) -> Self {
+        let mut queue = Self { ring: Ring::new(bytes), limit, space: 0 };
+        queue.set_limit(limit);
+        queue
+    }
+
+    /// The most bytes kept; the size of the memory where that does not grow.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        let limit = limit.clamp(1, 1 << 30);
+        self.limit = if B::GROWS { limit } else { limit.min(self.ring.capacity() as u32) };
+        self.space = if B::GROWS { self.space.max(INITIAL_SPACE).min(self.limit) } else { self.limit };
+    }
+
+    #[inline]
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Bytes offered with an empty queue.
+    #[inline]
+    pub(crate) fn space(&self) -> u32 {
+        self.space
+    }
+
+    /// Offers more, up to the limit.
+    pub(crate) fn grow_space(&mut self, space: u32) {
+        self.space = self.space.max(space.min(self.limit));
+    }
+
+    /// Bytes that can be read.
+    #[inline]
+    pub(crate) fn len(&self) -> u32 {
+        self.ring.len() as u32
+    }
+
+    /// Bytes that may still come.
+    #[inline]
+    pub(crate) fn free(&self) -> u32 {
+        self.space.saturating_sub(self.len())
+    }
+
+    /// Takes the next bytes, and returns how many there was room for.
+    ///
+    /// The room may exceed the space offered: a window told before it shrank,
+    /// or rounded up to the scale, is honoured.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
+        self.write(0, bytes);
+        let taken = bytes.len().min(self.ring.capacity() - self.ring.len());
+        self.ring.extend(taken);
+        taken
+    }
+
+    /// Puts bytes `offset` behind the readable ones, and returns how many of
+    /// them there was room for.
+    pub(crate) fn write(&mut self, offset: u32, bytes: &[u8]) -> usize {
+        let at = self.ring.len() + offset as usize;
+        // The limit and what rounding to the window's scale may add.
+        let limit = self.limit as usize + (1 << 14);
+        let room = self.ring.reserve(at + bytes.len(), limit, usize::MAX).saturating_sub(at);
+        self.ring.write_at(at, bytes);
+        room.min(bytes.len())
+    }
+
+    /// Bytes written ahead have become readable.
+    pub(crate) fn extend(&mut self, count: u32) {
+        self.ring.extend(count as usize);
+    }
+
+    #[inline]
+    pub(crate) fn slices(&self) -> (&[u8], &[u8]) {
+        self.ring.slices(0, self.ring.len())
+    }
+
+    /// Forgets bytes that were read. `ahead`: there are bytes written ahead.
+    #[inline]
+    pub(crate) fn consume(&mut self, count: usize, ahead: bool) {
+        self.ring.advance(count);
+        if !ahead && self.ring.is_empty() {
+            self.ring.rewind();
+        }
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.ring.release();
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        if B::GROWS { self.ring.capacity() } else { 0 }
+    }
+
+    pub(crate) fn into_bytes(mut self) -> B {
+        self.ring.replace(B::default()).0
+    }
+}

@@ -1,0 +1,150 @@
+//! Loss by time: what was sent well before something that has arrived
+//! (RACK, RFC 8985).
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use crate::SeqNum;
+use crate::buffer::List;
+use crate::send::{Record, Scoreboard};
+
+/// Recoveries after which a wider reordering window is narrowed again
+/// (RFC 8985 §6.2, step 4).
+const PERSIST: u8 = 16;
+
+/// RACK's state (RFC 8985 §5.2).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rack {
+    /// RACK.xmit_ts: when the latest sent of what has arrived was sent.
+    sent_at: Instant,
+    /// RACK.end_seq: its end.
+    end: SeqNum,
+    /// RACK.rtt: its round trip.
+    rtt: Duration,
+    /// RACK.min_RTT; zero before the first sample.
+    min_rtt: Duration,
+    min_rtt_at: Instant,
+    /// RACK.fack: the highest number that has arrived.
+    fack: SeqNum,
+    /// RACK.reordering_seen.
+    reordering_seen: bool,
+    /// RACK.reo_wnd_mult, less one.
+    widened: u8,
+    /// RACK.reo_wnd_persist.
+    persist: u8,
+    /// RACK.dsack_round: until this is acknowledged, one D-SACK has counted.
+    dsack_round: Option<SeqNum>,
+    started: bool,
+}
+
+/// The minimum round trip is one of the last five minutes.
+const MIN_RTT_WINDOW: Duration = Duration::from_secs(300);
+
+impl Rack {
+    pub(crate) fn min_rtt(&self) -> Duration {
+        self.min_rtt
+    }
+
+    pub(crate) fn sample_min_rtt(&mut self, now: Instant, rtt: Duration) {
+        if self.min_rtt.is_zero() || rtt <= self.min_rtt || now.duration_since(self.min_rtt_at) > MIN_RTT_WINDOW {
+            (self.min_rtt, self.min_rtt_at) = (rtt, now);
+        }
+    }
+
+    /// Something has arrived (RFC 8985 §6.2, steps 1 to 3). `echo`: the time
+    /// in milliseconds that the acknowledgement echoes.
+    pub(crate) fn delivered(&mut self, now: Instant, record: &Record, echo: Option<u32>) {
+        let end = record.end();
+        // Step 3: something older than what has arrived arrives after it.
+        if self.started && !record.retransmitted && end.before(self.fack) {
+            self.reordering_seen = true;
+        }
+        self.fack = if self.started { self.fack.later(end) } else { end };
+        let rtt = now.duration_since(record.sent_at);
+        if record.retransmitted {
+            // Step 2: the acknowledgement may be for an earlier transmission.
+            let sent_ms = record.sent_at.as_millis() as u32;
+            let is_earlier = echo.is_some_and(|echo| (echo.wrapping_sub(sent_ms) as i32) < 0);
+            if is_earlier || rtt < self.min_rtt {
+                self.started = true;
+                return;
+            }
+        }
+        if !self.started || is_sent_after((record.sent_at, end), (self.sent_at, self.end)) || self.sent_at == Instant::ZERO
+        {
+            (self.sent_at, self.end, self.rtt) = (record.sent_at, end, rtt);
+        }
+        self.started = true;
+    }
+
+    /// A duplicate arrived: the reordering window was too small (RFC 8985
+    /// §6.2, step 4).
+    pub(crate) fn duplicate_reported(&mut self, una: SeqNum, nxt: SeqNum) {
+        self.end_round(una);
+        if self.dsack_round.is_none() {
+            self.dsack_round = Some(nxt);
+            self.widened = self.widened.saturating_add(1).min(63);
+            self.persist = PERSIST;
+        }
+    }
+
+    /// The cumulative acknowledgement has moved.
+    pub(crate) fn end_round(&mut self, una: SeqNum) {
+        if self.dsack_round.is_some_and(|round| una.after_eq(round)) {
+            self.dsack_round = None;
+        }
+    }
+
+    /// A recovery has ended.
+    pub(crate) fn recovered(&mut self) {
+        self.persist = self.persist.saturating_sub(1);
+        if self.persist == 0 {
+            self.widened = 0;
+        }
+    }
+
+    /// The reordering window. `eager`: in recovery, or as much has arrived out
+    /// of order as three duplicate acknowledgements tell.
+    fn reordering_window(&self, eager: bool, srtt: Duration) -> Duration {
+        if !self.reordering_seen && eager {
+            return Duration::ZERO;
+        }
+        (self.min_rtt / 4 * (u32::from(self.widened) + 1)).min(srtt)
+    }
+
+    /// Marks what is lost (RFC 8985 §6.2, step 5). Returns how much, and how
+    /// long it takes until more may be.
+    pub(crate) fn detect<L: List<Record>>(
+        &self,
+        now: Instant,
+        scoreboard: &mut Scoreboard<L>,
+        eager: bool,
+        srtt: Duration,
+    ) -> (u32, Option<Duration>) {
+        if !self.started {
+            return (0, None);
+        }
+        let patience = self.rtt + self.reordering_window(eager, srtt);
+        let newest = (self.sent_at, self.end);
+        let mut wait: Option<Duration> = None;
+        let lost = scoreboard.mark_lost(|record| {
+            if !is_sent_after(newest, (record.sent_at, record.end())) {
+                return false;
+            }
+            let deadline = record.sent_at + patience;
+            if deadline <= now {
+                return true;
+            }
+            let remaining = deadline.duration_since(now);
+            wait = Some(wait.map_or(remaining, |wait| wait.max(remaining)));
+            false
+        });
+        (lost, wait)
+    }
+}
+
+/// Whether `a` was sent after `b` (RFC 8985 §6.2, RACK_sent_after).
+fn is_sent_after(a: (Instant, SeqNum), b: (Instant, SeqNum)) -> bool {
+    a.0 > b.0 || (a.0 == b.0 && a.1.after(b.1))
+}

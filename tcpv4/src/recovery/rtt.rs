@@ -1,0 +1,119 @@
+//! Round-trip time and retransmission timeout (RFC 6298).
+
+use core::time::Duration;
+
+/// Before there is a sample (RFC 6298 §2.1).
+const INITIAL_RTO: u32 = 1_000_000;
+/// The least that is added to the smoothed time, as in Linux: below RFC 6298's
+/// 1 s, above a delayed acknowledgement of any peer.
+const MIN_VARIATION: u32 = 200_000;
+/// The most, as in Linux (RFC 6298 §2.5 allows 60 s and more).
+const MAX_RTO: Duration = Duration::from_secs(120);
+
+/// Estimates the round-trip time; all in microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct RttEstimator {
+    /// SRTT; 0 where there is no sample yet.
+    srtt: u32,
+    /// RTTVAR.
+    rttvar: u32,
+    /// How often the timeout was doubled.
+    backoff: u8,
+}
+
+impl RttEstimator {
+    /// Takes a sample (RFC 6298 §2.2, §2.3), which ends the back-off.
+    pub(crate) fn sample(&mut self, rtt: Duration) {
+        let rtt = (rtt.as_micros() as u64).clamp(1, MAX_RTO.as_micros() as u64) as u32;
+        if self.srtt == 0 {
+            (self.srtt, self.rttvar) = (rtt, rtt / 2);
+        } else {
+            let error = self.srtt.abs_diff(rtt);
+            self.rttvar = self.rttvar - self.rttvar / 4 + error / 4;
+            self.srtt = self.srtt - self.srtt / 8 + rtt / 8;
+            self.srtt = self.srtt.max(1);
+        }
+        self.backoff = 0;
+    }
+
+    /// A first guess, worse than a sample.
+    pub(crate) fn guess(&mut self, rto: Duration) {
+        if self.srtt == 0 {
+            self.rttvar = (rto.as_micros() as u32) / 4;
+        }
+    }
+
+    pub(crate) fn srtt(&self) -> Option<Duration> {
+        (self.srtt > 0).then(|| Duration::from_micros(u64::from(self.srtt)))
+    }
+
+    pub(crate) fn rttvar(&self) -> Duration {
+        Duration::from_micros(u64::from(self.rttvar))
+    }
+
+    /// RTO, doubled as often as it had to be.
+    pub(crate) fn rto(&self) -> Duration {
+        let base = if self.srtt == 0 {
+            INITIAL_RTO.max(4 * self.rttvar)
+        } else {
+            self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(MIN_VARIATION))
+        };
+        let backed_off = u64::from(base) << self.backoff.min(16);
+        Duration::from_micros(backed_off).min(MAX_RTO)
+    }
+
+    /// RFC 6298 §5.5.
+    pub(crate) fn back_off(&mut self) {
+        self.backoff = self.backoff.saturating_add(1);
+    }
+
+    /// The peer answers again.
+    pub(crate) fn reset_backoff(&mut self) {
+        self.backoff = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn before_a_sample_it_is_a_second() {
+        assert_eq!(RttEstimator::default().rto(), ms(1000));
+    }
+
+    #[test]
+    fn the_minimum_is_above_the_smoothed_time() {
+        let mut rtt = RttEstimator::default();
+        for _ in 0..100 {
+            rtt.sample(ms(10));
+        }
+        assert!(rtt.rto() >= ms(209) && rtt.rto() <= ms(211), "{:?}", rtt.rto());
+    }
+
+    #[test]
+    fn the_first_sample_counts_for_all() {
+        let mut rtt = RttEstimator::default();
+        rtt.sample(ms(400));
+        assert_eq!(rtt.rto(), ms(400 + 4 * 200));
+    }
+
+    #[test]
+    fn back_off_doubles_up_to_the_limit() {
+        let mut rtt = RttEstimator::default();
+        for n in 1..8 {
+            rtt.back_off();
+            assert_eq!(rtt.rto(), ms(1000 << n).min(MAX_RTO));
+        }
+        for _ in 0..300 {
+            rtt.back_off();
+        }
+        assert_eq!(rtt.rto(), MAX_RTO);
+        rtt.sample(ms(10));
+        assert!(rtt.rto() < ms(300));
+    }
+}

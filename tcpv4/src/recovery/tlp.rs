@@ -1,0 +1,69 @@
+//! Tail loss probes (TLP, RFC 8985 §7): what is lost at the end of a flight
+//! has nothing behind it that would tell, so something is sent that does.
+
+use core::time::Duration;
+
+use crate::SeqNum;
+
+/// Added for a lone segment, whose acknowledgement the peer may delay.
+const PEER_DELAY: Duration = Duration::from_millis(200);
+/// Added else, as in Linux.
+const MARGIN: Duration = Duration::from_millis(2);
+
+/// TLP's state (RFC 8985 §7.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TailProbe {
+    /// TLP.end_seq: SND.NXT after the probe, while one is under way.
+    end: Option<SeqNum>,
+    /// TLP.is_retrans: the probe was old data.
+    is_retransmission: bool,
+    /// The timer has fired and the probe was not sent yet.
+    pub(crate) is_due: bool,
+}
+
+impl TailProbe {
+    /// The probe timeout after the last transmission (RFC 8985 §7.2).
+    pub(crate) fn timeout(srtt: Option<Duration>, is_lone: bool) -> Duration {
+        match srtt {
+            None => Duration::from_secs(1),
+            Some(srtt) => 2 * srtt + if is_lone { PEER_DELAY } else { MARGIN },
+        }
+    }
+
+    /// Whether one is under way.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The probe was sent.
+    pub(crate) fn sent(&mut self, nxt: SeqNum, is_retransmission: bool) {
+        *self = Self { end: Some(nxt), is_retransmission, is_due: false };
+    }
+
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// An acknowledgement has come (RFC 8985 §7.4). Returns whether the probe
+    /// repaired a loss, which nothing else would tell of.
+    pub(crate) fn acknowledged(&mut self, ack: SeqNum, duplicate_reported: bool, is_bare_duplicate: bool) -> bool {
+        let Some(end) = self.end else { return false };
+        if ack.before(end) {
+            return false;
+        }
+        if !self.is_retransmission || duplicate_reported {
+            // It was new, or the original had arrived.
+            self.reset();
+            return false;
+        }
+        if ack.after(end) {
+            self.reset();
+            return true;
+        }
+        if is_bare_duplicate {
+            // The peer has it twice and does not say so by D-SACK.
+            self.reset();
+        }
+        false
+    }
+}

@@ -1,0 +1,375 @@
+//! What is under way, and what became of it.
+
+use core::cmp::Ordering;
+use core::marker::PhantomData;
+
+use traits::Instant;
+
+use crate::SeqNum;
+use crate::buffer::List;
+
+/// What is known of a range that was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mark {
+    /// Under way.
+    Sent,
+    /// Arrived, out of order (SACK).
+    Sacked,
+    /// Deemed lost, to be sent again.
+    Lost,
+}
+
+/// A range of sequence numbers sent at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Record {
+    /// The first number.
+    pub(crate) start: SeqNum,
+    /// How many.
+    pub(crate) len: u32,
+    /// When it was sent, the last time.
+    pub(crate) sent_at: Instant,
+    pub(crate) mark: Mark,
+    /// Sent more than once.
+    pub(crate) retransmitted: bool,
+}
+
+impl Record {
+    pub(crate) fn end(&self) -> SeqNum {
+        self.start + self.len
+    }
+
+    /// Whether both tell the same but for the range.
+    fn is_like(&self, other: &Self) -> bool {
+        self.mark == other.mark
+            && (self.mark == Mark::Sacked
+                || (self.sent_at == other.sent_at && self.retransmitted == other.retransmitted))
+    }
+}
+
+/// Records of all that is under way from SND.UNA to SND.NXT, in order and
+/// without gaps.
+///
+/// Bounded by the list. Near the bound, neighbours are told apart less well:
+/// what is sent joins the record before it, and a SACK block that would cut a
+/// record counts only for the whole records within. That costs a needless
+/// retransmission at worst. Finding a place takes O(log n); marking and
+/// removing move at most the list.
+#[derive(Debug)]
+pub(crate) struct Scoreboard<L> {
+    list: L,
+    /// Records before this one are gone. They are removed together, so that
+    /// an acknowledgement does not move the whole list.
+    head: usize,
+    /// Numbers marked [`Mark::Sacked`].
+    sacked: u32,
+    /// Numbers marked [`Mark::Lost`].
+    lost: u32,
+    /// Numbers that duplicate acknowledgements without SACK say have arrived.
+    assumed: u32,
+    item: PhantomData<Record>,
+}
+
+impl<L: List<Record>> Default for Scoreboard<L> {
+    fn default() -> Self {
+        Self { list: L::default(), head: 0, sacked: 0, lost: 0, assumed: 0, item: PhantomData }
+    }
+}
+
+/// Entries kept free for the splits that retransmitting needs.
+const RESERVE: usize = 8;
+
+impl<L: List<Record>> Scoreboard<L> {
+    pub(crate) fn records(&self) -> &[Record] {
+        self.list.as_slice().get(self.head..).unwrap_or_default()
+    }
+
+    fn records_mut(&mut self) -> &mut [Record] {
+        let head = self.head;
+        self.list.as_mut_slice().get_mut(head..).unwrap_or_default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records().is_empty()
+    }
+
+    /// Numbers that have arrived out of order, by what is known.
+    #[inline]
+    pub(crate) fn sacked(&self) -> u32 {
+        self.sacked + self.assumed
+    }
+
+    #[inline]
+    pub(crate) fn lost(&self) -> u32 {
+        self.lost
+    }
+
+    /// Numbers in the network, of `outstanding` (RFC 6675 §4, `pipe`).
+    #[inline]
+    pub(crate) fn pipe(&self, outstanding: u32) -> u32 {
+        outstanding.saturating_sub(self.sacked + self.lost + self.assumed)
+    }
+
+    /// One more segment has arrived, somewhere (a duplicate acknowledgement
+    /// without SACK).
+    pub(crate) fn assume(&mut self, bytes: u32, outstanding: u32) {
+        // The first one is still missing.
+        let most = outstanding.saturating_sub(self.lost).saturating_sub(bytes.min(outstanding));
+        self.assumed = (self.assumed + bytes).min(most);
+    }
+
+    /// What was assumed to have arrived was part of `acked` but for the
+    /// segment that was missing.
+    pub(crate) fn settle(&mut self, acked: u32, mss: u32, outstanding: u32) {
+        self.assumed = self.assumed.saturating_sub(acked.saturating_sub(mss));
+        self.assumed = self.assumed.min(outstanding.saturating_sub(self.lost));
+    }
+
+    pub(crate) fn forget_assumed(&mut self) {
+        self.assumed = 0;
+    }
+
+    /// Takes note of numbers sent for the first time.
+    pub(crate) fn sent(&mut self, now: Instant, start: SeqNum, len: u32) {
+        let new = Record { start, len, sent_at: now, mark: Mark::Sent, retransmitted: false };
+        self.compact();
+        let full = self.list.as_slice().len() + RESERVE >= L::LIMIT;
+        if let Some(last) = self.records_mut().last_mut()
+            && last.mark == Mark::Sent
+            && (full || last.is_like(&new))
+        {
+            last.len += len;
+            last.sent_at = now;
+            return;
+        }
+        let at = self.list.as_slice().len();
+        if !self.list.insert(at, new)
+            && let Some(last) = self.records_mut().last_mut()
+        {
+            // No place at all: one record with what came before, as far as
+            // that is known least.
+            last.len += len;
+            match last.mark {
+                Mark::Sent => {}
+                Mark::Sacked => self.sacked += len,
+                Mark::Lost => self.lost += len,
+            }
+        }
+    }
+
+    /// Removes what lies before `una`, and calls `each` for what had not been
+    /// SACKed.
+    pub(crate) fn acknowledged(&mut self, una: SeqNum, mut each: impl FnMut(&Record)) {
+        let mut done = 0;
+        let (mut sacked, mut lost) = (0, 0);
+        for record in self.records_mut() {
+            if !record.start.before(una) {
+                break;
+            }
+            let len = una.since(record.start).min(record.len);
+            match record.mark {
+                Mark::Sent => {}
+                Mark::Sacked => sacked += len,
+                Mark::Lost => lost += len,
+            }
+            if record.mark != Mark::Sacked {
+                each(&Record { len, ..*record });
+            }
+            if len < record.len {
+                record.start += len;
+                record.len -= len;
+                break;
+            }
+            done += 1;
+        }
+        self.sacked -= sacked;
+        self.lost -= lost;
+        self.head += done;
+        if self.is_empty() {
+            self.list.clear();
+            (self.head, self.sacked, self.lost, self.assumed) = (0, 0, 0, 0);
+        }
+    }
+
+    /// Marks what lies within a SACK block, and calls `each` for what is new.
+    pub(crate) fn sack(&mut self, start: SeqNum, end: SeqNum, mut each: impl FnMut(&Record)) {
+        let mut at = self.find(start);
+        while let Some(record) = self.records().get(at).copied() {
+            if !record.start.before(end) {
+                break;
+            }
+            if record.mark == Mark::Sacked {
+                at += 1;
+                continue;
+            }
+            // Cut to the block, where there is room for one record more.
+            if record.start.before(start) {
+                at += 1;
+                if !self.split(at - 1, start, RESERVE) {
+                    continue;
+                }
+            } else if record.end().after(end) && !self.split(at, end, RESERVE) {
+                break;
+            } else {
+                self.mark(at, Mark::Sacked, &mut each);
+                at = self.join(at) + 1;
+            }
+        }
+    }
+
+    /// Marks as lost what `is_lost` says of what is under way, and returns how
+    /// many numbers those are.
+    pub(crate) fn mark_lost(&mut self, mut is_lost: impl FnMut(&Record) -> bool) -> u32 {
+        let mut newly = 0;
+        for record in self.records_mut() {
+            if record.mark == Mark::Sent && is_lost(record) {
+                record.mark = Mark::Lost;
+                newly += record.len;
+            }
+        }
+        self.lost += newly;
+        newly
+    }
+
+    /// Marks the first `len` numbers as lost, if they are under way.
+    pub(crate) fn mark_first_lost(&mut self, len: u32) -> u32 {
+        let Some(first) = self.records().first().copied() else { return 0 };
+        if first.mark != Mark::Sent {
+            return 0;
+        }
+        if first.len > len {
+            self.split(0, first.start + len, 0);
+        }
+        self.mark(0, Mark::Lost, &mut |_| {});
+        self.records().first().map_or(0, |record| record.len)
+    }
+
+    /// What was lost is taken to be under way still (an undone recovery).
+    pub(crate) fn unmark_lost(&mut self) {
+        for record in self.records_mut() {
+            if record.mark == Mark::Lost {
+                record.mark = Mark::Sent;
+            }
+        }
+        self.lost = 0;
+    }
+
+    /// Nothing counts as SACKed any more: the peer may have given data up
+    /// (RFC 2018 §8).
+    pub(crate) fn unmark_sacked(&mut self) {
+        for record in self.records_mut() {
+            if record.mark == Mark::Sacked {
+                record.mark = Mark::Sent;
+            }
+        }
+        self.sacked = 0;
+    }
+
+    /// The first range that is lost.
+    pub(crate) fn first_lost(&self) -> Option<Record> {
+        if self.lost == 0 {
+            return None;
+        }
+        self.records().iter().find(|record| record.mark == Mark::Lost).copied()
+    }
+
+    /// Takes note that `start..end` was sent again.
+    pub(crate) fn retransmitted(&mut self, now: Instant, start: SeqNum, end: SeqNum) {
+        self.compact();
+        let mut at = self.find(start);
+        if let Some(record) = self.records().get(at)
+            && record.start.before(start)
+            && self.split(at, start, 0)
+        {
+            at += 1;
+        }
+        while let Some(record) = self.records().get(at).copied() {
+            if !record.start.before(end) {
+                break;
+            }
+            if record.end().after(end) {
+                // Without room, the rest of the record counts as sent too:
+                // it is found lost again later.
+                self.split(at, end, 0);
+            }
+            if record.mark != Mark::Sacked {
+                self.mark(at, Mark::Sent, &mut |_| {});
+                if let Some(record) = self.records_mut().get_mut(at) {
+                    record.sent_at = now;
+                    record.retransmitted = true;
+                }
+                at = self.join(at);
+            }
+            at += 1;
+        }
+    }
+
+    /// The place of the record that contains `seq`, or of the first after it.
+    fn find(&self, seq: SeqNum) -> usize {
+        let order = |record: &Record| if record.end().after(seq) { Ordering::Greater } else { Ordering::Less };
+        self.records().binary_search_by(order).unwrap_or_else(|at| at)
+    }
+
+    fn mark(&mut self, at: usize, mark: Mark, each: &mut impl FnMut(&Record)) {
+        let Some(record) = self.records_mut().get_mut(at) else { return };
+        let (before, len) = (record.mark, record.len);
+        each(record);
+        record.mark = mark;
+        match before {
+            Mark::Sent => {}
+            Mark::Sacked => self.sacked -= len,
+            Mark::Lost => self.lost -= len,
+        }
+        match mark {
+            Mark::Sent => {}
+            Mark::Sacked => self.sacked += len,
+            Mark::Lost => self.lost += len,
+        }
+    }
+
+    /// Cuts the record at `at` before `seq`, if `reserve` places stay free.
+    fn split(&mut self, at: usize, seq: SeqNum, reserve: usize) -> bool {
+        let Some(record) = self.records().get(at).copied() else { return false };
+        let head = seq.since(record.start);
+        if head == 0 || head >= record.len || self.list.as_slice().len() + reserve >= L::LIMIT {
+            return false;
+        }
+        let tail = Record { start: seq, len: record.len - head, ..record };
+        if !self.list.insert(self.head + at + 1, tail) {
+            return false;
+        }
+        if let Some(record) = self.records_mut().get_mut(at) {
+            record.len = head;
+        }
+        true
+    }
+
+    /// Joins the record at `at` with neighbours that tell the same, and
+    /// returns where it is now.
+    fn join(&mut self, mut at: usize) -> usize {
+        for next in [at + 1, at] {
+            let Some(before) = next.checked_sub(1) else { continue };
+            let (Some(&a), Some(&b)) = (self.records().get(before), self.records().get(next)) else { continue };
+            if a.is_like(&b) {
+                if let Some(record) = self.records_mut().get_mut(before) {
+                    record.len += b.len;
+                    record.sent_at = a.sent_at.max(b.sent_at);
+                    record.retransmitted |= b.retransmitted;
+                }
+                self.list.remove(self.head + next, self.head + next + 1);
+                at = before;
+            }
+        }
+        at
+    }
+
+    /// Removes the records that are gone, once they are many.
+    fn compact(&mut self) {
+        if self.head > 0 && (self.head >= 64 || self.head * 2 >= self.list.as_slice().len()) {
+            self.list.remove(0, self.head);
+            self.head = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

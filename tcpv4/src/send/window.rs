@@ -1,0 +1,96 @@
+//! The send sequence space.
+
+use crate::segment::Segment;
+use crate::{SeqNum, WindowScale};
+
+/// The send sequence space (RFC 9293 §3.3.1).
+///
+/// ```text
+///        acknowledged │ under way   │ may be sent  │ not yet
+///       ──────────────┼─────────────┼──────────────┼─────────▶
+///                  SND.UNA       SND.NXT    SND.UNA + SND.WND
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SendWindow {
+    /// SND.UNA: the oldest number not acknowledged.
+    pub(crate) una: SeqNum,
+    /// SND.NXT: the next number to be sent.
+    pub(crate) nxt: SeqNum,
+    /// SND.WND, in bytes.
+    pub(crate) wnd: u32,
+    /// SND.WL1: SEG.SEQ of the segment that told the window.
+    wl1: SeqNum,
+    /// SND.WL2: SEG.ACK of it.
+    wl2: SeqNum,
+    /// MAX.SND.WND: the largest window that the peer has told.
+    pub(crate) max_wnd: u32,
+    /// The end of the last segment sent that was smaller than the MSS: while
+    /// it is under way, no other such is sent (Nagle's algorithm as Minshall
+    /// amends it, which Linux does too).
+    pub(crate) small_end: SeqNum,
+    /// Snd.Wind.Shift.
+    pub(crate) scale: WindowScale,
+}
+
+impl SendWindow {
+    pub(crate) const fn new(iss: SeqNum) -> Self {
+        Self {
+            una: iss,
+            nxt: iss,
+            wnd: 0,
+            wl1: SeqNum::new(0),
+            wl2: SeqNum::new(0),
+            max_wnd: 0,
+            small_end: iss,
+            scale: WindowScale::ZERO,
+        }
+    }
+
+    /// SND.UNA + SND.WND.
+    #[inline]
+    pub(crate) fn right_edge(&self) -> SeqNum {
+        self.una + self.wnd
+    }
+
+    /// Bytes that the peer still has room for.
+    #[inline]
+    pub(crate) fn usable(&self) -> u32 {
+        self.right_edge().since(self.nxt)
+    }
+
+    /// Sequence numbers under way.
+    #[inline]
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.nxt.since(self.una)
+    }
+
+    /// Takes the window of a segment, unless the segment is older than the one
+    /// that told the present window (RFC 9293 §3.10.7.4). Returns whether the
+    /// window is another now.
+    #[inline]
+    pub(crate) fn update(&mut self, segment: &Segment<'_>, ack: SeqNum) -> bool {
+        let newer = self.wl1.before(segment.seq) || (self.wl1 == segment.seq && self.wl2.before_eq(ack));
+        newer && self.set(segment, ack)
+    }
+
+    /// Takes the window of a segment: the first one, or a newer one.
+    pub(crate) fn set(&mut self, segment: &Segment<'_>, ack: SeqNum) -> bool {
+        // The window of a SYN is never scaled (RFC 7323 §2.2).
+        let scale = match segment.control {
+            Some(crate::segment::Control::Syn) => WindowScale::ZERO,
+            Some(_) | None => self.scale,
+        };
+        let before = self.right_edge();
+        self.wnd = scale.bytes(segment.window);
+        self.max_wnd = self.max_wnd.max(self.wnd);
+        (self.wl1, self.wl2) = (segment.seq, ack);
+        before != self.right_edge()
+    }
+
+    /// Whether an acknowledgement may be genuine (RFC 5961 §5): of nothing
+    /// that was never sent, and not older than a window.
+    #[inline]
+    pub(crate) fn accepts(&self, ack: SeqNum) -> bool {
+        ack.before_eq(self.nxt) && ack.after_eq(self.una - self.max_wnd)
+    }
+}
