@@ -31,7 +31,7 @@
 //! # Bounds
 //!
 //! Neither `std` nor an allocator is needed; all is in [`Ipv4`] itself, whose
-//! capacities are parameters of the type. With the defaults it takes 324 KiB:
+//! capacities are parameters of the type. With the defaults it takes 327 KiB:
 //! four buffers for packets that arrive in fragments and one for a packet that
 //! is cut, of 65,515 bytes each, and 1.3 KiB beside each of the four. With
 //! `Ipv4<_, 0, 0, …>` there is none, and nothing is put together or cut.

@@ -91,7 +91,7 @@ where
         fill: &mut Filler<'_>,
     ) -> Result<(), SendError> {
         let header_len = HEADER_LEN + options.len();
-        if header_len + len > MAX_PACKET_LEN {
+        if len > MAX_PACKET_LEN - HEADER_LEN - options.len() {
             return Err(SendError::TooLong);
         }
         let limit = self.path_limit(header.dst);

@@ -148,3 +148,10 @@ fn the_layer_is_shared_by_borrow() {
     let i = layer(&link);
     assert_eq!(user(&*i), Some(ME));
 }
+
+#[test]
+fn the_layer_takes_as_much_memory_as_it_says() {
+    let kib = size_of::<Ipv4<&Link>>().div_ceil(1_024);
+    assert_eq!(kib, 327);
+    assert!(size_of::<Ipv4<&Link, 0, 0, 2, 2>>() < 1_400);
+}

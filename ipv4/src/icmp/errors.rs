@@ -88,17 +88,21 @@ where
     }
 
     /// RFC 1191 §3, §6.3: believes a router that says how long a packet may
-    /// be, within reason.
+    /// be, within reason. Who forges a report without having seen the packet
+    /// gets no further than [`MIN_PATH_MTU`], for
+    /// [`PATH_MTU_AGE`](crate::PATH_MTU_AGE).
     fn learn_path_mtu(
         &self,
         quoted: HeaderFields,
         quoted_len: u16,
         reported: u16,
     ) -> Result<IcmpErrorKind, Count> {
-        // Packets that may be cut are cut, not reported.
-        let mtu = PathMtus::<PATHS>::judge(quoted_len, reported)
-            .filter(|_| quoted.fragmentation.dont_fragment())
-            .ok_or(Count::IcmpBadQuote)?;
+        // Packets that may be cut are cut, not reported; nor was any longer
+        // than the device takes.
+        let device = self.addressing.borrow().mtu(self.ethernet.mtu());
+        let possible = quoted.fragmentation.dont_fragment() && usize::from(quoted_len) <= device;
+        let mtu =
+            PathMtus::<PATHS>::judge(quoted_len, reported).filter(|_| possible).ok_or(Count::IcmpBadQuote)?;
         let now = self.ethernet.now();
         match self.paths.borrow_mut().learn(quoted.dst, mtu, now) {
             Learnt::Nothing => {}
