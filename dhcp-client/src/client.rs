@@ -115,9 +115,11 @@ where
         let mut conflict = pin!(self.ethernet.conflict());
         poll_fn(|context| {
             self.tasks.register(context.waker());
-            while let Poll::Ready(found) = conflict.as_mut().poll(context) {
+            if let Poll::Ready(found) = conflict.as_mut().poll(context) {
                 conflict.set(self.ethernet.conflict());
                 self.with(|machine, now, random| machine.handle_conflict(now, found.address, random));
+                // To listen for the next one.
+                context.waker().wake_by_ref();
             }
             self.with(Machine::handle_timeout);
             let wanted = self.machine.borrow().probe();

@@ -19,15 +19,16 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
 const MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 
+/// Arrival, a number that keeps the order total, to the server or not, bytes.
+type Flying = (Instant, u64, bool, Vec<u8>);
+
 struct World<const N: usize> {
     now: Instant,
     random: ChaCha8Rng,
     clients: Vec<Machine>,
     options: Options,
     server: Option<Server<N>>,
-    /// Arrival, a number that keeps the order total, to the server or not,
-    /// bytes.
-    link: BinaryHeap<Reverse<(Instant, u64, bool, Vec<u8>)>>,
+    link: BinaryHeap<Reverse<Flying>>,
     sent: u64,
     /// In percent.
     loss: u32,

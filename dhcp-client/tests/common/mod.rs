@@ -1,6 +1,8 @@
 //! A client on a script: virtual time, and a server's words by hand.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+pub mod world;
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
