@@ -104,7 +104,6 @@ impl<R: Reactor> Tap<R> {
         Options::new().open(reactor, name)
     }
 
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn new(
         reactor: R,
         source: R::Source,

@@ -1,7 +1,7 @@
 //! A task and its wakener.
 
 use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
@@ -142,9 +142,9 @@ impl<T> fmt::Debug for Wakener<T> {
 
 /// Lets the other threads run once: Lwt's `yield`.
 pub async fn yield_now() {
-    let yielded = Cell::new(false);
+    let mut yielded = false;
     poll_fn(|context| {
-        if yielded.replace(true) {
+        if core::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();

@@ -281,3 +281,12 @@ fn branches_are_stored_once() {
     let size = size_of_val(&joined);
     assert!(size < apart + 256, "{size} bytes for {apart}");
 }
+
+#[test]
+fn a_join_of_what_can_move_between_threads_can_too() {
+    fn movable<F: Future + Send>(future: F) -> F {
+        future
+    }
+    let all = movable(async { os::join!(ready(1), os::yield_now()) });
+    assert_eq!(embassy_futures::block_on(all), (1, ()));
+}
