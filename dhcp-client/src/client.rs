@@ -95,9 +95,8 @@ where
     }
 
     /// The receiver for the datagrams of a port: the client's for port 68,
-    /// `None` for all others. What [`udpv4::Udp::input`] asks for.
-    ///
-    /// [`udpv4::Udp::input`]: https://docs.rs/udpv4
+    /// `None` for all others. What the closure given to UDP's `input` asks
+    /// for.
     pub fn listen(&self, dst_port: u16) -> Option<&dyn Receive> {
         (dst_port == CLIENT_PORT).then_some(self as &dyn Receive)
     }

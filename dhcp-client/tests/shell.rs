@@ -369,7 +369,7 @@ fn who_waits_is_woken_once() {
     let mut poll_run = || {
         let _ = run.as_mut().poll(&mut std::task::Context::from_waker(&wakers[0]));
     };
-    let mut answer = || {
+    let answer = || {
         let (_, bytes) = world.take_sent().unwrap();
         let mut buffer = [0; 600];
         let mut server = world.server.borrow_mut();
