@@ -128,10 +128,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// One turn of a connection.
     fn transmit_burst(&self, now: Instant, slot: u32) -> Turn {
         let state = self.state.borrow();
-        let Some((id, tuple)) = state.connections.get(slot).map(|held| (state.id(slot), held.tuple)) else {
-            return Turn::Done;
-        };
+        let Some(held) = state.connections.get(slot) else { return Turn::Done };
+        let (id, tuple, indexed) = (state.id(slot), held.tuple, held.indexed);
         drop(state);
+        if !indexed {
+            self.settle(now, id);
+            return Turn::Done;
+        }
         let mut path = self.route(&tuple);
         if path == Err(SendError::NoAddress) {
             self.forsake(slot);

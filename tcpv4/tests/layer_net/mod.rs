@@ -1,6 +1,6 @@
 //! Two hosts back to back in virtual time, and segments made by hand.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, unused_macros, reason = "each test binary uses a part of it")]
 
 pub mod ip;
 pub mod raw;
@@ -56,6 +56,7 @@ pub struct Net<'n, S: Storage> {
     random: RefCell<ChaCha8Rng>,
     on_the_way: RefCell<BTreeMap<(Instant, u64), (usize, Arriving)>>,
     serial: Cell<u64>,
+    sleepers: RefCell<Vec<(Instant, Waker)>>,
     /// Packets that the link has taken.
     pub packets: Cell<u64>,
 }
@@ -159,6 +160,7 @@ impl<'n, S: Storage> Net<'n, S> {
             random: RefCell::new(random(7)),
             on_the_way: RefCell::default(),
             serial: Cell::new(0),
+            sleepers: RefCell::default(),
             packets: Cell::new(0),
         }
     }
@@ -177,6 +179,24 @@ impl<'n, S: Storage> Net<'n, S> {
 
     pub fn session<'s>(&'s self) -> Session<'s, 'n, S> {
         Session { net: self, ports: [Vec::new(), Vec::new()], tasks: Vec::new() }
+    }
+
+    /// Completes `duration` later.
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        let due = self.clock.now() + duration;
+        std::future::poll_fn(move |context| {
+            if self.clock.now() >= due {
+                return Poll::Ready(());
+            }
+            self.sleepers.borrow_mut().push((due, context.waker().clone()));
+            Poll::Pending
+        })
+    }
+
+    fn wake_sleepers(&self, now: Instant) {
+        for (_, waker) in self.sleepers.borrow_mut().extract_if(.., |(due, _)| *due <= now) {
+            waker.wake();
+        }
     }
 
     fn chance(&self, out_of_1000: u32) -> bool {
@@ -279,27 +299,31 @@ impl<'s, S: Storage> Session<'s, '_, S> {
     pub fn run_for(&mut self, limit: Duration) -> bool {
         let net = self.net;
         let end = net.clock.now() + limit;
+        let waits = self.is_wanted();
         loop {
             let now = net.clock.now();
             if self.step(now) {
                 continue;
             }
-            if self.tasks.iter().all(|(task, _, wanted)| task.is_none() || !wanted) && self.has_wanted() {
+            if waits && !self.is_wanted() {
                 return true;
             }
             let deadlines = net.hosts.iter().filter_map(|host| host.deadline.get());
-            let next = deadlines.chain(net.next_arrival()).min();
+            let sleepers = net.sleepers.borrow();
+            let sleepers = sleepers.iter().map(|(due, _)| *due).min();
+            let next = deadlines.chain(net.next_arrival()).chain(sleepers).min();
             match next {
                 Some(next) if next <= end => net.clock.set(next.max(now)),
                 _ => break,
             }
         }
         net.clock.set(end.max(net.clock.now()));
-        self.tasks.iter().all(|(task, _, wanted)| task.is_none() || !wanted)
+        !self.is_wanted()
     }
 
-    fn has_wanted(&self) -> bool {
-        self.tasks.iter().any(|(_, _, wanted)| *wanted)
+    /// Whether a task that has to end has not.
+    fn is_wanted(&self) -> bool {
+        self.tasks.iter().any(|(task, _, wanted)| task.is_some() && *wanted)
     }
 
     /// As the join of a tower: packets, then applications, then the towers'
@@ -307,6 +331,7 @@ impl<'s, S: Storage> Session<'s, '_, S> {
     fn step(&mut self, now: Instant) -> bool {
         let net = self.net;
         let mut happened = false;
+        net.wake_sleepers(now);
         while let Some((to, arriving)) = net.take_arrival() {
             happened = true;
             let ports = &self.ports[to];

@@ -1,0 +1,224 @@
+//! Devices that are full, that offload, and that fail.
+
+mod layer_net;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use layer_net::{Link, Net, pattern, with_heap};
+use tcpv4::{Flow, Listener, Storage};
+use traits::{Capabilities, FlowError, Ip, Offload, SendError};
+
+const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn read_all<I: Ip, S: Storage>(mut flow: Flow<'_, I, S>) -> Vec<u8> {
+    let mut got = Vec::new();
+    let mut buffer = [0; 10_000];
+    loop {
+        match flow.read(&mut buffer).await.unwrap() {
+            0 => break,
+            n => got.extend(&buffer[..n]),
+        }
+    }
+    flow.close().await.unwrap();
+    got
+}
+
+/// Sends `len` bytes from `a` to `b`; how many packets that took.
+fn send<S: Storage>(net: &Net<'_, S>, len: usize) -> u64 {
+    let before = net.hosts[0].ip.writes.get();
+    let listener = Listener::<2>::with_capacity();
+    let data = pattern(len, 5);
+    let client = async {
+        let mut flow = net.a().create_connection(B).await.unwrap();
+        flow.write_all(&data).await.unwrap();
+        flow.close().await.unwrap();
+        assert_eq!(flow.read(&mut [0]).await, Ok(0));
+    };
+    let server = async {
+        let got = read_all(listener.accept(net.b()).await).await;
+        assert!(got == data, "{} of {len}", got.len());
+    };
+    let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+    assert!(session.run_for(SECOND * 200), "{:?}\n{:?}", net.a().statistics(), net.b().statistics());
+    net.hosts[0].ip.writes.get() - before
+}
+
+on_both! {
+    fn a_full_device_loses_nothing(net) {
+        let waiting = async {
+            loop {
+                net.sleep(Duration::from_millis(3)).await;
+                net.hosts[0].ip.give_room(2);
+            }
+        };
+        net.hosts[0].ip.give_room(0);
+        let listener = Listener::<2>::with_capacity();
+        let data = pattern(100_000, 5);
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.write_all(&data).await.unwrap();
+            flow.close().await.unwrap();
+        };
+        let server = async { assert!(read_all(listener.accept(net.b()).await).await == data) };
+        let mut session =
+            net.session().listen(1, 80, &listener).background(waiting).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 20));
+        let statistics = net.a().statistics();
+        assert!(statistics.device_full > 10);
+        assert_eq!(statistics.retransmitted, 0, "what waited was not taken for lost");
+    }
+
+    fn a_device_without_offloads(net) {
+        assert!(send(net, 500_000) >= 500_000 / 1448);
+    }
+
+    fn checksums_by_the_device(net) {
+        net.hosts[0].ip.capabilities.set(Capabilities::new(Offload::TX_CHECKSUM, 0));
+        send(net, 100_000);
+        assert_eq!(net.b().statistics().bad_checksum, 0);
+    }
+
+    fn large_segments_cut_by_the_device(net) {
+        let offload = Offload::TX_CHECKSUM | Offload::TSO4 | Offload::TSO_ECN;
+        net.hosts[0].ip.capabilities.set(Capabilities::new(offload, 65_535 - 20));
+        let writes = send(net, 500_000);
+        assert!(writes < 500_000 / 1448 / 2, "{writes} writes");
+        assert_eq!(net.b().statistics().bad_checksum, 0);
+    }
+
+    fn large_segments_received_whole(net) {
+        let offload = Offload::TX_CHECKSUM | Offload::TSO4 | Offload::TSO_ECN;
+        net.hosts[0].ip.capabilities.set(Capabilities::new(offload, 65_535 - 20));
+        net.link.set(Link { large_receive: true, ..Link::CLEAN });
+        send(net, 500_000);
+        assert!(net.b().statistics().received < 500_000 / 1448 / 2);
+    }
+
+    fn capabilities_come_and_go(net) {
+        let offload = Offload::TX_CHECKSUM | Offload::TSO4 | Offload::TSO_ECN;
+        let on = Capabilities::new(offload, 65_535 - 20);
+        let toggle = async {
+            loop {
+                for capabilities in [on, Capabilities::NONE, Capabilities::new(Offload::TX_CHECKSUM, 0)] {
+                    net.hosts[0].ip.capabilities.set(capabilities);
+                    net.sleep(Duration::from_millis(7)).await;
+                }
+            }
+        };
+        let listener = Listener::<2>::with_capacity();
+        let data = pattern(1_000_000, 5);
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.write_all(&data).await.unwrap();
+            flow.close().await.unwrap();
+        };
+        let server = async { assert!(read_all(listener.accept(net.b()).await).await == data) };
+        let mut session = net.session().listen(1, 80, &listener).background(toggle).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 60));
+        assert_eq!((net.a().statistics().retransmitted, net.b().statistics().bad_checksum), (0, 0));
+    }
+
+    fn a_path_that_becomes_narrower(net) {
+        let narrow = async {
+            net.sleep(Duration::from_millis(40)).await;
+            net.hosts[0].ip.mtu.set(800);
+        };
+        let listener = Listener::<2>::with_capacity();
+        let data = pattern(300_000, 5);
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.write_all(&data).await.unwrap();
+            flow.close().await.unwrap();
+        };
+        let server = async { assert!(read_all(listener.accept(net.b()).await).await == data) };
+        let mut session = net.session().listen(1, 80, &listener).spawn(narrow).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 60));
+        assert_eq!(net.a().statistics().lost_below, 0);
+    }
+
+    /// As lost on the way: sent again when it is due, and all arrives.
+    fn what_the_layers_below_refuse_is_sent_again(net) {
+        for error in [SendError::Unresolved, SendError::Down, SendError::NoRoute, SendError::Unsupported] {
+            let fail = async {
+                net.hosts[0].ip.error.set(Some(error));
+                net.sleep(Duration::from_millis(1500)).await;
+                net.hosts[0].ip.error.set(None);
+            };
+            let listener = Listener::<2>::with_capacity();
+            let client = async {
+                let mut flow = net.a().create_connection(B).await.unwrap();
+                flow.write_all(b"x").await.unwrap();
+                flow.close().await.unwrap();
+                assert_eq!(flow.read(&mut [0]).await, Ok(0));
+            };
+            let server = async { assert!(read_all(listener.accept(net.b()).await).await == b"x") };
+            let mut session = net.session().listen(1, 80, &listener).spawn(fail).spawn(client).spawn(server);
+            assert!(session.run_for(SECOND * 20), "{error}");
+            session.run_for(SECOND * 61);
+        }
+        assert!(net.a().statistics().lost_below >= 8);
+    }
+
+    fn connections_end_with_their_address(net) {
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            assert_eq!(flow.read(&mut [0]).await, Err(FlowError::Unreachable));
+            assert_eq!(flow.write(b"x").await, Err(FlowError::Unreachable));
+            assert_eq!(flow.close().await, Err(FlowError::Unreachable));
+        };
+        let server = async {
+            let mut flow = listener.accept(net.b()).await;
+            net.sleep(SECOND).await;
+            net.hosts[0].ip.move_to(Ipv4Addr::new(10, 0, 0, 77));
+            traits::Layer::poll(net.a(), net.clock.now(), std::task::Waker::noop());
+            flow.abort();
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 5));
+        session.run_for(SECOND);
+        assert_eq!(net.a().statistics().unreachable, 1);
+        assert_eq!(net.a().usage().connections, 0);
+    }
+}
+
+/// No connection keeps the others waiting, whatever it has to send.
+#[test]
+fn connections_take_turns() {
+    with_heap(|net| {
+        let offload = Offload::TX_CHECKSUM;
+        net.hosts[0].ip.capabilities.set(Capabilities::new(offload, 0));
+        net.link.set(Link { delay: Duration::from_millis(1), ..Link::CLEAN });
+        let listener = Listener::<8>::with_capacity();
+        let pace = async {
+            loop {
+                net.sleep(Duration::from_micros(100)).await;
+                net.hosts[0].ip.give_room(4);
+            }
+        };
+        let server = listener.serve(net.b(), async |flow: Flow<'_, _, _>| read_all(flow).await.len());
+        let mut session = net.session().listen(1, 80, &listener).background(server).background(pace);
+        for _ in 0..4 {
+            session = session.background(async {
+                let mut flow = net.a().create_connection(B).await.unwrap();
+                loop {
+                    flow.write_all(&[1; 10_000]).await.unwrap();
+                }
+            });
+        }
+        let small = async {
+            net.sleep(SECOND).await;
+            for _ in 0..10 {
+                let before = net.clock.now();
+                let mut flow = net.a().create_connection(B).await.unwrap();
+                flow.write_all(b"small").await.unwrap();
+                flow.close().await.unwrap();
+                let took = net.clock.now().duration_since(before);
+                assert!(took < Duration::from_millis(50), "{took:?}");
+            }
+        };
+        assert!(session.spawn(small).run_for(SECOND * 5));
+    });
+}
