@@ -132,11 +132,6 @@ impl<const N: usize> Addressing<N> {
         self.own.iter().any(|cidr| cidr.address() == address)
     }
 
-    /// Whether `address` is the broadcast of an own network.
-    fn is_directed_broadcast(&self, address: Ipv4Addr) -> bool {
-        self.own.iter().any(|cidr| cidr.broadcast() == Some(address))
-    }
-
     /// Whether a packet from `src` to `dst` is for this host (RFC 1122
     /// §3.2.1.3), and from where a packet can come.
     #[inline]
@@ -144,28 +139,31 @@ impl<const N: usize> Addressing<N> {
         if src.is_loopback() || dst.is_loopback() {
             return Err(Count::RxLoopback);
         }
-        let destination = if self.is_local(dst) {
-            Destination::Here(Cast::Unicast)
-        } else if dst.is_broadcast() || self.is_directed_broadcast(dst) {
-            Destination::Here(Cast::Broadcast)
-        } else if dst.is_multicast() {
-            Destination::Group
-        } else {
-            return Err(Count::RxNotLocal);
-        };
-        if !is_host(src) {
-            // RFC 1122 §3.2.1.3 (a): a host that learns its address yet. It
-            // asks everybody, or all routers and listeners of the link.
-            let may_be_unspecified = dst.is_broadcast() || destination == Destination::Group;
-            if !(src.is_unspecified() && may_be_unspecified) {
-                return Err(Count::RxSource);
-            }
-        } else if self.is_local(src) {
-            return Err(Count::RxOwnSource);
-        } else if self.is_directed_broadcast(src) {
-            return Err(Count::RxSource);
+        let (mut to_own, mut to_all) = (false, dst.is_broadcast());
+        let (mut from_own, mut from_all) = (false, false);
+        for cidr in &self.own {
+            let (address, broadcast) = (cidr.address(), cidr.broadcast());
+            to_own |= address == dst;
+            to_all |= broadcast == Some(dst);
+            from_own |= address == src;
+            from_all |= broadcast == Some(src);
         }
-        Ok(destination)
+        let destination = match (to_own, to_all) {
+            (true, _) => Destination::Here(Cast::Unicast),
+            (false, true) => Destination::Here(Cast::Broadcast),
+            (false, false) if dst.is_multicast() => Destination::Group,
+            (false, false) => return Err(Count::RxNotLocal),
+        };
+        // RFC 1122 §3.2.1.3 (a): a host that learns its address yet. It asks
+        // everybody, or all routers and listeners of the link.
+        let may_be_unspecified = dst.is_broadcast() || destination == Destination::Group;
+        if from_own {
+            Err(Count::RxOwnSource)
+        } else if from_all || !(is_host(src) || (src.is_unspecified() && may_be_unspecified)) {
+            Err(Count::RxSource)
+        } else {
+            Ok(destination)
+        }
     }
 
     /// The way to `dst`: the longest prefix, then the first live gateway.

@@ -1,6 +1,6 @@
 //! From a frame's payload to whoever takes it.
 
-use traits::{Cast, Ethernet, Frame, Inbound, LinkCast, Packet, RxMeta, UnreachableCode};
+use traits::{Cast, Ethernet, Frame, IcmpError, Inbound, LinkCast, Packet, RxMeta, UnreachableCode};
 use wire::Protocol;
 
 use crate::Ipv4;
@@ -33,21 +33,26 @@ where
     ) {
         self.counters.add(Count::RxPackets);
         let whole;
-        let packet = match self.accept(frame) {
-            Ok(Accepted::Packet(packet)) => packet,
+        let mut inbound = match self.accept(frame) {
+            Ok(Accepted::Packet(packet)) => Inbound::Packet(packet),
             Ok(Accepted::Fragment(parsed, cast)) => match self.collect(&parsed, cast, frame.meta) {
                 Some(made) => {
                     whole = made;
-                    whole.packet()
+                    Inbound::Packet(whole.packet())
                 }
                 None => return,
             },
             Err(reason) => return self.counters.add(reason),
         };
-        let inbound = match self.control(packet) {
-            Ok(inbound) => inbound,
-            Err(reason) => return self.counters.add(reason),
-        };
+        if let Inbound::Packet(packet) = &inbound
+            && matches!(packet.protocol, Protocol::ICMP | Protocol::IGMP)
+        {
+            match self.control(packet) {
+                Ok(Control::Message) => {}
+                Ok(Control::Error(error)) => inbound = Inbound::Error(error),
+                Err(reason) => return self.counters.add(reason),
+            }
+        }
         let protocol = match inbound {
             Inbound::Packet(packet) => packet.protocol,
             Inbound::Error(error) => error.protocol,
@@ -94,17 +99,18 @@ where
         Ok(Accepted::Packet(packet))
     }
 
-    /// What the layer deals with itself; all else passes.
-    #[inline]
-    fn control<'p>(&self, packet: Packet<'p>) -> Result<Inbound<'p>, Count> {
+    /// What the layer deals with itself, and what a label is to be told of it.
+    #[cold]
+    #[inline(never)]
+    fn control<'p>(&self, packet: &Packet<'p>) -> Result<Control<'p>, Count> {
         match packet.protocol {
             Protocol::ICMP => self.icmp(packet),
-            Protocol::IGMP => Err(self.igmp(&packet)),
-            _ => Ok(Inbound::Packet(packet)),
+            _ => Err(self.igmp(packet)),
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn collect(&self, parsed: &Parsed<'_>, cast: Cast, meta: RxMeta) -> Option<Whole<'_>> {
         let now = self.ethernet.now();
         let whole = self.reassembly.collect(parsed, cast, meta, now, &self.counters);
@@ -119,7 +125,6 @@ where
     }
 
     /// Hears routers and other members (RFC 2236 §3).
-    #[cold]
     fn igmp(&self, packet: &Packet<'_>) -> Count {
         let Some(message) = igmp::parse(packet.payload) else { return Count::IgmpMalformed };
         let now = self.ethernet.now();
@@ -140,4 +145,13 @@ where
 enum Accepted<'f> {
     Packet(Packet<'f>),
     Fragment(Parsed<'f>, Cast),
+}
+
+/// What a message of ICMP is to its label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Control<'p> {
+    /// Itself.
+    Message,
+    /// An error about a packet of this host.
+    Error(IcmpError<'p>),
 }

@@ -135,6 +135,30 @@ fn overlap_drops_the_packet_and_what_still_comes_of_it() {
 }
 
 #[test]
+fn the_same_bytes_are_not_both_last_and_not_last() {
+    let (a, long) = (pattern(64), pattern(128));
+    let link = Link::default();
+    let i = layer(&link);
+    feed(&i, &part(1, &long, 32, 64));
+    drops(&i, &part(1, &a, 32, 64), |s| s.rx_fragment_overlap);
+}
+
+#[test]
+fn one_fragment_in_a_frame_for_all_marks_the_whole() {
+    let link = Link::default();
+    let i = layer(&link);
+    let whole = pattern(96);
+    for (start, cast) in [(0, LinkCast::Host), (32, LinkCast::Broadcast), (64, LinkCast::Host)] {
+        let fragment = part(1, &whole, start, start + 32).with(|p| p.dst = ALL);
+        let got = feed_meta(&i, &fragment.bytes(), RxMeta::NONE.with_link(cast));
+        if let [Got::Packet { meta, .. }] = &got[..] {
+            assert_eq!((start, meta.link), (64, LinkCast::Broadcast));
+        }
+    }
+    assert_eq!(i.statistics().rx_delivered, 1);
+}
+
+#[test]
 fn fragments_that_disagree_on_the_end_drop_the_packet() {
     let (a, long) = (pattern(64), pattern(128));
     let last_at = |end: usize| part(1, &long[..end], 32, end);

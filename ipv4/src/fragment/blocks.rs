@@ -50,7 +50,6 @@ mod tests {
     extern crate std;
 
     use std::collections::BTreeSet;
-    use std::vec::Vec;
 
     use super::*;
     use proptest::prelude::*;

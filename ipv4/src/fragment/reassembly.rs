@@ -144,8 +144,9 @@ impl<const BUFFERS: usize> Table<BUFFERS> {
         let index = self.entries.iter().position(|entry| entry.is_used() && entry.key == piece.key)?;
         // One that is overdue, but not polled yet, is not mixed with another
         // packet whose number has come round.
-        let overdue = self.entries.get_mut(index)?.expire(now, counters);
-        (!overdue && self.entries.get(index)?.is_used()).then_some(index)
+        let entry = self.entries.get_mut(index)?;
+        entry.expire(now, counters);
+        entry.is_used().then_some(index)
     }
 
     /// An entry for a new packet, at the cost of another where there is no

@@ -1,11 +1,12 @@
 //! What is done with messages received, and errors sent.
 
-use traits::{Cast, Ethernet, Header, IcmpError, IcmpErrorKind, Inbound, LinkCast, Packet, TxMeta};
+use traits::{Cast, Ethernet, Header, IcmpError, IcmpErrorKind, LinkCast, Packet, TxMeta};
 use wire::{Protocol, checksum};
 
 use super::message::{ErrorToSend, ICMP_HEADER_LEN, Kind, classify, is_error, make_echo_reply};
 use crate::addressing::is_host;
 use crate::header::{HEADER_LEN, HeaderFields, MAX_HEADER_LEN, parse_quote};
+use crate::input::Control;
 use crate::path_mtu::{Learnt, MIN_PATH_MTU, PathMtus};
 use crate::stats::Count;
 use crate::{Ipv4, MAX_ERROR_LEN};
@@ -19,7 +20,7 @@ where
     E: Ethernet,
 {
     /// Deals with an ICMP message, and says what a label is to be told of it.
-    pub(crate) fn icmp<'p>(&self, packet: Packet<'p>) -> Result<Inbound<'p>, Count> {
+    pub(crate) fn icmp<'p>(&self, packet: &Packet<'p>) -> Result<Control<'p>, Count> {
         self.counters.add(Count::IcmpRx);
         let (head, data) = packet.payload.split_first_chunk::<ICMP_HEADER_LEN>().ok_or(Count::IcmpTruncated)?;
         if checksum(packet.payload) != 0 {
@@ -27,13 +28,13 @@ where
         }
         let [kind, code, _, _, _, _, high, low] = *head;
         match classify(kind, code, u16::from_be_bytes([high, low])) {
-            Kind::EchoRequest => Err(self.echo(&packet)),
-            Kind::Error(error) => self.icmp_error(&packet, data, |_, _| Ok(error)),
-            Kind::FragmentationNeeded { mtu } => self.icmp_error(&packet, data, |layer, quoted| {
+            Kind::EchoRequest => Err(self.echo(packet)),
+            Kind::Error(error) => self.icmp_error(packet, data, |_, _| Ok(error)),
+            Kind::FragmentationNeeded { mtu } => self.icmp_error(packet, data, |layer, quoted| {
                 layer.learn_path_mtu(quoted.fields, quoted.total_length, mtu)
             }),
             Kind::Ignored => Err(Count::IcmpIgnored),
-            Kind::Other => Ok(Inbound::Packet(packet)),
+            Kind::Other => Ok(Control::Message),
         }
     }
 
@@ -64,7 +65,7 @@ where
         packet: &Packet<'p>,
         quote: &'p [u8],
         kind: impl FnOnce(&Self, &crate::header::Quoted<'p>) -> Result<IcmpErrorKind, Count>,
-    ) -> Result<Inbound<'p>, Count> {
+    ) -> Result<Control<'p>, Count> {
         if is_shared(packet) {
             return Err(Count::IcmpIgnored);
         }
@@ -84,7 +85,7 @@ where
         let kind = kind(self, &quoted)?;
         self.counters.add(Count::IcmpErrorsRx);
         let HeaderFields { src, dst, protocol, .. } = fields;
-        Ok(Inbound::Error(IcmpError::new(kind, packet.src, src, dst, protocol, quoted.payload)))
+        Ok(Control::Error(IcmpError::new(kind, packet.src, src, dst, protocol, quoted.payload)))
     }
 
     /// RFC 1191 §3, §6.3: believes a router that says how long a packet may
