@@ -1,5 +1,7 @@
 //! The examples, in virtual time.
 
+#![cfg(feature = "unix")]
+
 mod support;
 
 #[path = "../examples/flip_a_coin.rs"]

@@ -193,6 +193,17 @@ fn one_sleep_can_outlive_the_run_that_began_it() {
     assert_eq!(os.now(), Instant::from_secs(1));
 }
 
+#[test]
+fn a_thread_may_run_another_one_to_its_end() {
+    let os = Os::new(VirtualTime::new());
+    os.run(async {
+        let outer = os.sleep(Duration::from_secs(1));
+        let inner = async { os.run(os.sleep(Duration::from_secs(5))) };
+        os::join!(outer, inner);
+    });
+    assert_eq!(os.now(), Instant::from_secs(5));
+}
+
 proptest! {
     /// Threads that sleep for random times, of which some give up early: each
     /// ends exactly at the time it should, in the order of the times.

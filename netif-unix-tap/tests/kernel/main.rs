@@ -12,6 +12,7 @@ mod opening;
 mod packets;
 mod tcp;
 mod udp;
+mod under_os;
 mod under_tokio;
 
 use harness::Test;
@@ -35,6 +36,7 @@ fn main() -> std::process::ExitCode {
         Test::root("udp::one_large_frame_becomes_datagrams", udp::one_large_frame_becomes_datagrams),
         Test::root("udp::datagrams_become_one_large_frame", udp::datagrams_become_one_large_frame),
         Test::root("tcp::every_combination_of_offloads", tcp::every_combination_of_offloads),
+        Test::root("under_os::echoes_datagrams_and_connections", under_os::echoes_datagrams_and_connections),
         Test::root(
             "under_tokio::echoes_datagrams_and_connections",
             under_tokio::echoes_datagrams_and_connections,

@@ -1,7 +1,7 @@
 //! The whole stack under tokio, with the kernel's sockets under it too.
 
 #[path = "../../examples/under_tokio.rs"]
-mod example;
+pub mod example;
 
 use std::net::SocketAddrV4;
 use std::time::Duration;

@@ -166,6 +166,7 @@ impl Unix {
     fn collect(&self, timeout: Option<Timespec>) -> rustix::io::Result<()> {
         let mut events = self.events.borrow_mut();
         events.clear();
+        events.reserve(EVENTS);
         if !self.coarse.get() {
             match epoll::wait(&self.shared.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Err(Errno::NOSYS) => self.coarse.set(true),
@@ -236,7 +237,7 @@ impl Bottom for Unix {
             }
         }
         // The same buffer for the next wait.
-        self.events.replace(events).clear();
+        self.events.replace(events);
     }
 }
 
