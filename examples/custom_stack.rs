@@ -24,17 +24,29 @@ pub async fn start<C: Console, N: Network, T: Time, R: Rng>(
     let http = Listener::new();
 
     let packets = net.listen(|frame| {
-        e.input(frame, ethif::listeners()
-            .ipv4(|p| i.input(p, ipv4::listeners()
-                .tcp(|s| tcp.input(s, |port| match port {
-                    80 => Some(&http),
-                    _ => None,
-                }))
-                .udp(|d| udp.input(d, |port| {
-                    c.log(blue(format_args!("udp packet on port {port}")));
-                    dhcp.listen(port)
-                }))))
-            .ipv6(|_| c.log(yellow("ipv6"))))
+        e.input(
+            frame,
+            ethif::listeners()
+                .ipv4(|p| {
+                    i.input(
+                        p,
+                        ipv4::listeners()
+                            .tcp(|s| {
+                                tcp.input(s, |port| match port {
+                                    80 => Some(&http),
+                                    _ => None,
+                                })
+                            })
+                            .udp(|d| {
+                                udp.input(d, |port| {
+                                    c.log(blue(format_args!("udp packet on port {port}")));
+                                    dhcp.listen(port)
+                                })
+                            }),
+                    )
+                })
+                .ipv6(|_| c.log(yellow("ipv6"))),
+        )
     });
 
     let web = http.serve(&tcp, async |mut flow| {

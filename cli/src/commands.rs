@@ -149,7 +149,9 @@ impl Ping {
                     answers += 1;
                     let (size, took) = (self.size, reply.took.as_secs_f64() * 1e3);
                     let (from, ttl) = (reply.from, reply.ttl);
-                    console.log(format_args!("{size} bytes from {from}: seq={number} ttl={ttl} time={took:.3} ms"));
+                    console.log(format_args!(
+                        "{size} bytes from {from}: seq={number} ttl={ttl} time={took:.3} ms"
+                    ));
                     if number < self.count {
                         os.sleep(Duration::from_secs(1).saturating_sub(reply.took)).await;
                     }

@@ -154,12 +154,7 @@ impl<N: Network> Network for Meter<N> {
         self.below.mtu()
     }
 
-    fn write(
-        &self,
-        meta: TxMeta,
-        len: usize,
-        fill: impl FnOnce(&mut [u8]) -> usize,
-    ) -> Result<(), SendError> {
+    fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.below.write(meta, len, |buffer| {
             let used = fill(buffer).min(len);
             self.tally.sent(Kind::of(&buffer[..used]), used);

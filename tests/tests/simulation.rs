@@ -59,16 +59,24 @@ impl Scene {
 }
 
 /// Echoes what comes on port 7 until its peer has closed.
-async fn serve<N: Network>(net: &N, clock: &VirtualClock, seed: u64, usage: &Cell<Usage>) -> Result<Never, N::Error> {
+async fn serve<N: Network>(
+    net: &N,
+    clock: &VirtualClock,
+    seed: u64,
+    usage: &Cell<Usage>,
+) -> Result<Never, N::Error> {
     let e = Ethif::connect(net);
     let i = Ipv4::connect(&e);
     i.configure(&Config { addresses: &[SERVER], ..Config::default() });
     let tcp = Tcp::connect(&i, &mut ChaCha8Rng::seed_from_u64(seed ^ 1));
     let echo = Listener::new();
     let packets = net.listen(|frame| {
-        e.input(frame, ethif::listeners().ipv4(|p| {
-            i.input(p, ipv4::listeners().tcp(|s| tcp.input(s, |port| (port == 7).then_some(&echo as _))));
-        }));
+        e.input(
+            frame,
+            ethif::listeners().ipv4(|p| {
+                i.input(p, ipv4::listeners().tcp(|s| tcp.input(s, |port| (port == 7).then_some(&echo as _))));
+            }),
+        );
         usage.set(tcp.usage());
     });
     let handlers = echo.serve(&tcp, async |mut flow| {
@@ -91,15 +99,23 @@ async fn serve<N: Network>(net: &N, clock: &VirtualClock, seed: u64, usage: &Cel
 
 /// Sends the stream, and returns once all of it has come back and both sides
 /// have closed and forgotten each other.
-async fn ask<N: Network>(net: &N, clock: &VirtualClock, scene: Scene, server: &Cell<Usage>) -> Result<(), String> {
+async fn ask<N: Network>(
+    net: &N,
+    clock: &VirtualClock,
+    scene: Scene,
+    server: &Cell<Usage>,
+) -> Result<(), String> {
     let e = Ethif::connect(net);
     let i = Ipv4::connect(&e);
     i.configure(&Config { addresses: &[CLIENT], ..Config::default() });
     let tcp = Tcp::connect(&i, &mut ChaCha8Rng::seed_from_u64(scene.seed ^ 2));
     let packets = net.listen(|frame| {
-        e.input(frame, ethif::listeners().ipv4(|p| {
-            i.input(p, ipv4::listeners().tcp(|s| tcp.input(s, |_| None)));
-        }));
+        e.input(
+            frame,
+            ethif::listeners().ipv4(|p| {
+                i.input(p, ipv4::listeners().tcp(|s| tcp.input(s, |_| None)));
+            }),
+        );
     });
     let client = async {
         exchange(&tcp, scene).await?;

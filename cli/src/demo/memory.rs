@@ -55,7 +55,11 @@ async fn beside(
 }
 
 /// The peer: a tower of its own that does what the kernel does elsewhere.
-async fn act(console: &impl Console, os: &Os<Unix>, net: &impl Network<Error: Send + Sync + 'static>) -> Result<()> {
+async fn act(
+    console: &impl Console,
+    os: &Os<Unix>,
+    net: &impl Network<Error: Send + Sync + 'static>,
+) -> Result<()> {
     let e = Ethif::connect(net);
     let i = Ipv4::connect(&e);
     i.configure(&Config { addresses: &[PEER], ..Config::default() });

@@ -19,7 +19,8 @@ const WRONG: &str = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.st
 pub(crate) fn clean() -> Result<()> {
     lab::start(Setting { offload: Offload::empty(), ..Setting::default() })?;
     let file = Scratch::new("capture.pcap");
-    let capture = Daemon::start("tcpdump", &["-i", TAP, "-n", "-q", "-B", "65536", "-s", "0", "-w", file.path()])?;
+    let capture =
+        Daemon::start("tcpdump", &["-i", TAP, "-n", "-q", "-B", "65536", "-s", "0", "-w", file.path()])?;
     until_it_listens(file.path());
     run("ping", &["-q", "-c", "5", "-i", "0.01", "-s", "4000", "10.0.0.2"])?;
     run("arping", &["-c", "1", "-I", TAP, "10.0.0.2"])?;
@@ -45,7 +46,8 @@ pub(crate) fn clean() -> Result<()> {
 /// tcpdump writes the file's header once it listens.
 fn until_it_listens(path: &str) {
     let start = Instant::now();
-    while std::fs::metadata(path).map_or(0, |file| file.len()) < 24 && start.elapsed() < Duration::from_secs(10) {
+    while std::fs::metadata(path).map_or(0, |file| file.len()) < 24 && start.elapsed() < Duration::from_secs(10)
+    {
         thread::sleep(Duration::from_millis(10));
     }
 }

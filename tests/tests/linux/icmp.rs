@@ -16,7 +16,8 @@ pub(crate) fn flood() -> Result<()> {
 /// and on the way back from 1473 bytes on.
 pub(crate) fn sizes() -> Result<()> {
     lab::start(Setting::default())?;
-    for size in ["0", "1", "7", "8", "15", "16", "56", "1471", "1472", "1473", "2952", "2953", "8000", "30001", "65507"]
+    for size in
+        ["0", "1", "7", "8", "15", "16", "56", "1471", "1472", "1473", "2952", "2953", "8000", "30001", "65507"]
     {
         let said = run("ping", &["-q", "-c", "3", "-i", "0.01", "-W", "2", "-s", size, HOST])?;
         ensure!(said.contains("3 received, 0% packet loss"), "{size} bytes: {said}");

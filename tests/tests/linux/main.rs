@@ -38,8 +38,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Two cores: one for each end of the cable.
     arguments.test_threads.get_or_insert(1);
-    let trials = CASES.iter().map(|&(name, _)| {
-        Trial::test(name, move || Ok(lab::in_child(name, Duration::from_secs(240))?))
-    });
+    let trials = CASES
+        .iter()
+        .map(|&(name, _)| Trial::test(name, move || Ok(lab::in_child(name, Duration::from_secs(240))?)));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -144,8 +144,7 @@ pub(crate) fn outgoing() -> Result<()> {
         let packets = net.listen(|frame| {
             e.input(
                 frame,
-                ethif::listeners()
-                    .ipv4(|p| i.input(p, ipv4::listeners().tcp(|s| tcp.input(s, |_| None)))),
+                ethif::listeners().ipv4(|p| i.input(p, ipv4::listeners().tcp(|s| tcp.input(s, |_| None)))),
             );
         });
         let client = async {
