@@ -406,3 +406,30 @@ fn a_label_may_receive_others_meanwhile() {
     );
     assert_eq!(seen, [inner, outer]);
 }
+
+#[test]
+fn a_buffer_that_is_read_is_not_given_away() {
+    let link = Link::default();
+    let i = layer(&link);
+    let (outer, inner) = (pattern(64), pattern(96));
+    let from = |n: u8, start| part(1, &inner, start, start + 48).with(|p| p.src = [10, 0, 0, 20 + n].into());
+    feed(&i, &part(1, &outer, 0, 32));
+    let mut whole = 0;
+    i.input(
+        part(1, &outer, 32, 64).bytes().as_slice().into(),
+        listeners().udp(|_| {
+            (0..3).for_each(|n| assert_eq!(feed(&i, &from(n, 0)), []));
+            whole = (0..3).map(|n| feed(&i, &from(n, 48)).len()).sum();
+        }),
+    );
+    assert_eq!(whole, 3);
+    // The only buffer, while it is read.
+    let one = Box::new(Ipv4::<_, 1, 128, 2, 2>::with_capacity(&link));
+    one.configure(&config(&[Cidr::new(ME, 24)], &[]));
+    feed(&*one, &part(1, &outer, 0, 32));
+    one.input(
+        part(1, &outer, 32, 64).bytes().as_slice().into(),
+        listeners().udp(|_| assert_eq!(feed(&*one, &from(0, 0)), [])),
+    );
+    assert_eq!(one.statistics().rx_fragment_no_buffer, 1);
+}

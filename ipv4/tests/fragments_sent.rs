@@ -147,8 +147,8 @@ fn fragments_share_a_number_and_packets_do_not() {
 fn numbers_cannot_be_told_from_others() {
     let first = |seed, dst| {
         let link = Link::default();
-        let i = layer(&link);
-        i.seed(&mut Generator(Steps(seed)));
+        let i = Box::new(Ipv4::connect_with(&link, &mut Generator(Steps(seed))));
+        i.configure(&config(&[Cidr::new(ME, 24)], &[]));
         write(&i, Header::new(dst, UDP), TxMeta::NONE, b"x").unwrap();
         link.one().packet().id
     };
