@@ -35,6 +35,8 @@ pub struct Mock {
     pub writing: Cell<bool>,
     pub waiting: WakerSet,
     pub flushes: Cell<usize>,
+    /// Empties its queue when asked for room.
+    pub drains: Cell<bool>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +58,7 @@ impl Mock {
             writing: Cell::new(false),
             waiting: WakerSet::new(),
             flushes: Cell::new(0),
+            drains: Cell::new(false),
         }
     }
 
@@ -91,6 +94,9 @@ impl Layer for Mock {
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        if self.drains.get() {
+            self.room.set(usize::MAX);
+        }
         if self.room.get() > 0 {
             return Poll::Ready(());
         }

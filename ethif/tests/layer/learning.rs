@@ -276,3 +276,52 @@ fn arp_is_never_handed_up() {
         .other(|_, p| panic!("other {:?}", p.meta.link == LinkCast::Host));
     e.input(bytes.as_slice().into(), labels);
 }
+
+#[test]
+fn the_neighbour_not_used_for_longest_makes_room() {
+    let net = Mock::new();
+    let e = Ethif::<_, 4, 4>::with_capacity(&net);
+    for n in 1..=4 {
+        send(&e, n, b"x").unwrap();
+        answer(&e, n);
+        net.pass(millis(1));
+    }
+    // The same neighbour again and again, and the first of all before it.
+    for n in [1, 4, 4, 4] {
+        send(&e, n, b"x").unwrap();
+        net.pass(millis(1));
+    }
+    for n in [2, 3, 1] {
+        send(&e, 100 + n, b"x").unwrap();
+        answer(&e, 100 + n);
+        net.pass(millis(1));
+        send(&e, 4, b"x").unwrap();
+        assert_eq!(state(&e, n), None);
+        assert_eq!(state(&e, 4), Some(NeighbourState::Reachable));
+    }
+}
+
+#[test]
+fn a_host_that_is_asked_for_does_not_make_room_for_another() {
+    let net = Mock::new();
+    let e = Ethif::<_, 4, 4>::with_capacity(&net);
+    send(&e, 9, b"waiting").unwrap();
+    for n in 1..=3 {
+        net.pass(millis(1));
+        send(&e, n, b"x").unwrap();
+        answer(&e, n);
+    }
+    send(&e, 4, b"x").unwrap();
+    assert_eq!(state(&e, 9), Some(NeighbourState::Incomplete));
+    assert_eq!(state(&e, 1), None);
+}
+
+#[test]
+fn an_answer_to_another_does_not_prove_that_the_host_hears_us() {
+    let net = Mock::new();
+    let e = with_address(&net);
+    send(&e, 1, b"x").unwrap();
+    input(&e, &Arp { op: 2, sender: (mac(1), ip(1)), target: (mac(7), ip(7)) }.frame(MacAddr::BROADCAST));
+    assert_eq!(payloads(&net.take()), [b"x"]);
+    assert_eq!(state(&e, 1), Some(NeighbourState::Delay));
+}

@@ -156,7 +156,10 @@ fn four_at_a_time_and_others_wait() {
     }
     run(&e, secs(3));
     assert_eq!(arps(&net.take()).iter().filter(|(_, _, arp)| arp.target.1 == ip(5)).count(), 0);
+    let (count, waker) = Count::new();
+    assert!(probes[4].as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     drop(probes.remove(0));
+    assert_eq!(count.get(), 1, "there is a place");
     assert_eq!(once(probes[3].as_mut()), Poll::Pending);
     run(&e, secs(10));
     assert_eq!(arps(&net.take()).iter().filter(|(_, _, arp)| arp.target.1 == ip(5)).count(), 3);

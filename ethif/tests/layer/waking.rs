@@ -114,3 +114,28 @@ fn a_deadline_met_late_is_met() {
     assert_eq!(arps(&net.take()).len(), 1, "one question at a time");
     assert_eq!(next, Some(e.now() + secs(1)));
 }
+
+#[test]
+fn more_that_a_full_device_refuses_wakes_nobody_again() {
+    let net = Mock::new();
+    let e = Ethif::connect(&net);
+    let (count, waker) = Count::new();
+    net.set_room(0);
+    send(&e, 1, b"x").unwrap();
+    assert_eq!(e.poll(e.now(), &waker), Some(e.now() + secs(1)), "the device will say when it has room");
+    for n in 2..10 {
+        send(&e, n, b"x").unwrap();
+        assert_eq!(count.get(), 0);
+    }
+}
+
+#[test]
+fn a_device_that_makes_room_when_asked_is_written_to_at_once() {
+    let net = Mock::new();
+    let e = Ethif::connect(&net);
+    net.set_room(0);
+    send(&e, 1, b"x").unwrap();
+    net.drains.set(true);
+    assert_eq!(poll(&e), Some(e.now() + secs(1)));
+    assert_eq!(arps(&net.take()).len(), 1);
+}
