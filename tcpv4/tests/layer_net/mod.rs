@@ -57,6 +57,8 @@ pub struct Net<'n, S: Storage> {
     on_the_way: RefCell<BTreeMap<(Instant, u64), (usize, Arriving)>>,
     serial: Cell<u64>,
     sleepers: RefCell<Vec<(Instant, Waker)>>,
+    /// TCP longer than this is lost.
+    pub drop_longer: Cell<usize>,
     /// Packets that the link has taken.
     pub packets: Cell<u64>,
 }
@@ -161,6 +163,7 @@ impl<'n, S: Storage> Net<'n, S> {
             on_the_way: RefCell::default(),
             serial: Cell::new(0),
             sleepers: RefCell::default(),
+            drop_longer: Cell::new(usize::MAX),
             packets: Cell::new(0),
         }
     }
@@ -213,7 +216,7 @@ impl<'n, S: Storage> Net<'n, S> {
         let pieces = if large { vec![sent.bytes.clone()] } else { sent.on_the_wire() };
         for mut bytes in pieces {
             self.packets.set(self.packets.get() + 1);
-            if self.chance(link.lost) {
+            if bytes.len() > self.drop_longer.get() || self.chance(link.lost) {
                 continue;
             }
             if self.chance(link.corrupt) {

@@ -1,1 +1,389 @@
-//! placeholder
+//! Scripts: what is injected, and what must come out and when.
+//!
+//! Sequence numbers count from each side's SYN, which is 0; so the first byte
+//! of data is 1.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tcpv4::buffer::Growing;
+use tcpv4::connection::{Budget, Buffers, Connection, Events, Failure, Open, Outcome, Settings, State};
+use tcpv4::segment::{Control, Ecn, Marks, Segment};
+use tcpv4::wire::{Options, SackBlock, SackBlocks, Timestamps};
+use tcpv4::{Mss, SeqNum, Window, WindowScale};
+use traits::Instant;
+
+use super::{decode, describe, encode, pattern};
+
+/// The initial sequence numbers: both sequence spaces wrap in most scripts.
+pub const ISS: u32 = u32::MAX - 3_000;
+pub const IRS: u32 = u32::MAX - 700;
+/// Added to the own timestamps.
+pub const TS_OFFSET: u32 = 77_000;
+
+/// A segment to inject, or what is expected of one: only what is said counts.
+#[derive(Clone, Debug, Default)]
+pub struct Seg {
+    pub seq: Option<u32>,
+    pub ack: Option<u32>,
+    pub no_ack: bool,
+    pub len: Option<u32>,
+    pub win: Option<u16>,
+    pub control: Option<Control>,
+    pub marks: Marks,
+    pub any_marks: bool,
+    pub mss: Option<u16>,
+    pub scale: Option<u8>,
+    pub sack_permitted: bool,
+    pub ts: Option<(u32, u32)>,
+    pub sack: Option<Vec<(u32, u32)>>,
+    pub gso: Option<u16>,
+    pub ce: bool,
+}
+
+pub fn seg() -> Seg {
+    Seg::default()
+}
+
+/// An acknowledgement to inject.
+pub fn ack(ack: u32) -> Seg {
+    seg().seq(1).ack(ack)
+}
+
+/// Data to inject.
+pub fn data(seq: u32, len: u32) -> Seg {
+    seg().seq(seq).ack(1).len(len)
+}
+
+macro_rules! setters {
+    ($($name:ident: $ty:ty => $set:expr;)*) => {
+        impl Seg { $(pub fn $name(mut self, value: $ty) -> Self { let set: fn(&mut Seg, $ty) = $set; set(&mut self, value); self })* }
+    };
+}
+
+setters! {
+    seq: u32 => |s, v| s.seq = Some(v);
+    ack: u32 => |s, v| s.ack = Some(v);
+    len: u32 => |s, v| s.len = Some(v);
+    win: u16 => |s, v| s.win = Some(v);
+    mss: u16 => |s, v| s.mss = Some(v);
+    scale: u8 => |s, v| s.scale = Some(v);
+    ts: (u32, u32) => |s, v| s.ts = Some(v);
+    sack: &[(u32, u32)] => |s, v| s.sack = Some(v.to_vec());
+    gso: u16 => |s, v| s.gso = Some(v);
+    mark: Marks => |s, v| s.marks |= v;
+}
+
+impl Seg {
+    pub fn syn(mut self) -> Self {
+        self.control = Some(Control::Syn);
+        self
+    }
+
+    pub fn fin(mut self) -> Self {
+        self.control = Some(Control::Fin);
+        self
+    }
+
+    pub fn rst(mut self) -> Self {
+        self.control = Some(Control::Rst);
+        self
+    }
+
+    pub fn no_ack(mut self) -> Self {
+        self.no_ack = true;
+        self
+    }
+
+    pub fn sack_permitted(mut self) -> Self {
+        self.sack_permitted = true;
+        self
+    }
+
+    pub fn ce(mut self) -> Self {
+        self.ce = true;
+        self
+    }
+}
+
+/// What a machine sent, and when.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub at: Instant,
+    pub bytes: Vec<u8>,
+}
+
+/// One machine, whose peer is the script.
+pub struct Script {
+    pub connection: Connection<Growing>,
+    pub now: Instant,
+    pub out: VecDeque<Sent>,
+    pub events: Events,
+    pub window: u16,
+    pub mtu: usize,
+    pub gso: usize,
+    /// TSval of what is injected, where timestamps are in use.
+    pub peer_ts: Option<u32>,
+    start: Instant,
+}
+
+/// How a script begins.
+#[derive(Clone)]
+pub struct Start {
+    pub settings: Settings,
+    pub sack: bool,
+    pub ts: bool,
+    pub scale: Option<u8>,
+    pub mss: u16,
+    pub window: u16,
+    pub rtt: u64,
+}
+
+impl Default for Start {
+    /// A peer with SACK, a window of 64,000 bytes and an MSS of 1000, 100 ms
+    /// away, and no timestamps.
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            sack: true,
+            ts: false,
+            scale: None,
+            mss: 1000,
+            window: 64_000,
+            rtt: 100,
+        }
+    }
+}
+
+impl Script {
+    /// SYN-SENT, the SYN taken out.
+    pub fn connecting(settings: &Settings) -> Self {
+        let now = Instant::from_secs(10);
+        let open = Open { iss: SeqNum::new(ISS), ts_offset: TS_OFFSET, mtu: 1500 };
+        let connection = Connection::connect(now, &open, settings, Buffers::default());
+        let mut script = Self {
+            connection,
+            now,
+            out: VecDeque::new(),
+            events: Events::empty(),
+            window: 64_000,
+            mtu: 1500,
+            gso: 0,
+            peer_ts: None,
+            start: now,
+        };
+        script.flush();
+        script
+    }
+
+    /// ESTABLISHED, nothing sent yet.
+    pub fn open(start: &Start) -> Self {
+        let mut script = Self::connecting(&start.settings);
+        script.expect(seg().syn().seq(0).no_ack());
+        script.window = start.window;
+        script.run(start.rtt);
+        let mut answer = seg().syn().seq(0).ack(1).mss(start.mss);
+        answer.sack_permitted = start.sack;
+        answer.scale = start.scale;
+        if start.ts {
+            script.peer_ts = Some(500);
+            answer.ts = Some((500, script.own_ts()));
+        }
+        let _ = script.inject(answer);
+        script.expect(seg().seq(1).ack(1).len(0));
+        script.silent();
+        assert_eq!(script.connection.state(), State::Established);
+        script.start = script.now;
+        script
+    }
+
+    pub fn established() -> Self {
+        Self::open(&Start::default())
+    }
+
+    /// The own TSval at present.
+    pub fn own_ts(&self) -> u32 {
+        (self.now.as_millis() as u32).wrapping_add(TS_OFFSET)
+    }
+
+    /// Milliseconds since the script began.
+    pub fn time(&self) -> u64 {
+        self.now.duration_since(self.start).as_millis() as u64
+    }
+
+    pub fn flush(&mut self) {
+        let budget = Budget { mtu: self.mtu, gso_max_size: self.gso };
+        let mut count = 0;
+        while let Some(transmit) = self.connection.poll_transmit(self.now, &budget) {
+            count += 1;
+            assert!(count < 5_000, "never falls silent: {transmit:?}");
+            for bytes in encode(&self.connection, &transmit) {
+                self.out.push_back(Sent { at: self.now, bytes });
+            }
+            self.connection.transmitted(self.now, &transmit);
+        }
+    }
+
+    /// Injects a segment, and has the machine answer.
+    pub fn inject(&mut self, seg: Seg) -> Outcome {
+        let outcome = self.inject_only(seg);
+        self.flush();
+        outcome
+    }
+
+    /// Injects a segment of a batch: the answer comes later.
+    pub fn inject_only(&mut self, seg: Seg) -> Outcome {
+        let first = seg.seq.unwrap_or(1);
+        let offset = if seg.control == Some(Control::Syn) { 0 } else { 1 };
+        let payload: Vec<u8> = (0..seg.len.unwrap_or(0))
+            .map(|i| pattern(1, u64::from(first.wrapping_add(i).wrapping_sub(offset))))
+            .collect();
+        let mut sack = SackBlocks::NONE;
+        for &(start, end) in seg.sack.iter().flatten() {
+            sack.push(SackBlock::new(SeqNum::new(ISS) + start, SeqNum::new(ISS) + end));
+        }
+        let default_ts = self.peer_ts.map(|value| (value, self.own_ts()));
+        let segment = Segment {
+            seq: SeqNum::new(IRS) + first,
+            ack: (!seg.no_ack).then(|| seg.ack.map(|ack| SeqNum::new(ISS) + ack)).flatten(),
+            window: Window(seg.win.unwrap_or(self.window)),
+            control: seg.control,
+            marks: seg.marks,
+            options: Options {
+                mss: seg.mss.map(Mss::new),
+                window_scale: seg.scale.map(WindowScale::new),
+                sack_permitted: seg.sack_permitted,
+                timestamps: seg.ts.or(default_ts).map(|(value, echo)| Timestamps { value, echo }),
+                sack,
+            },
+            ecn: if seg.ce { Ecn::Congested } else { Ecn::NotCapable },
+            payload: &payload,
+            segment_size: seg.gso.and_then(std::num::NonZeroU16::new),
+        };
+        let outcome = self.connection.handle_segment(self.now, &segment);
+        self.events |= outcome.events;
+        outcome
+    }
+
+    /// Lets time pass, in milliseconds.
+    pub fn run(&mut self, millis: u64) {
+        self.run_micros(millis * 1000);
+    }
+
+    pub fn run_micros(&mut self, micros: u64) {
+        let end = self.now + Duration::from_micros(micros);
+        self.flush();
+        while let Some(at) = self.connection.next_timeout().filter(|&at| at <= end) {
+            self.now = self.now.max(at);
+            self.events |= self.connection.handle_timeout(self.now);
+            self.flush();
+        }
+        self.now = end;
+    }
+
+    /// The next segment that was sent, which must be as described.
+    pub fn expect(&mut self, wanted: Seg) -> Sent {
+        let Some(sent) = self.out.pop_front() else { panic!("nothing was sent; wanted {wanted:?}") };
+        let segment = decode(&sent.bytes);
+        check(&segment, &wanted);
+        sent
+    }
+
+    /// The same, sent `millis` after the script began (give or take 1).
+    pub fn expect_at(&mut self, millis: u64, wanted: Seg) {
+        let start = self.start;
+        let sent = self.expect(wanted.clone());
+        let at = sent.at.duration_since(start).as_millis() as u64;
+        assert!(at.abs_diff(millis) <= 1, "at {at} ms, not {millis}: {wanted:?}");
+    }
+
+    /// Nothing (more) was sent.
+    pub fn silent(&mut self) {
+        if let Some(sent) = self.out.pop_front() {
+            panic!("sent at {:?}: {}", sent.at, describe(&decode(&sent.bytes)));
+        }
+    }
+
+    /// Drops what was sent, and tells how much that was.
+    pub fn discard(&mut self) -> usize {
+        let count = self.out.len();
+        self.out.clear();
+        count
+    }
+
+    /// Writes bytes, all of which must find room.
+    pub fn write(&mut self, len: usize) {
+        let bytes: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        assert_eq!(self.connection.write(self.now, &bytes), Ok(len));
+        self.flush();
+    }
+
+    /// Reads all that is there, and checks it against what was injected, from
+    /// the byte `at` on. Returns how much it was.
+    pub fn read_from(&mut self, at: u64) -> usize {
+        let mut buffer = vec![0; 1 << 20];
+        let count = self.connection.read(self.now, &mut buffer);
+        for (i, &byte) in buffer[..count].iter().enumerate() {
+            assert_eq!(byte, pattern(1, at + i as u64), "byte {}", at + i as u64);
+        }
+        self.flush();
+        count
+    }
+
+    pub fn close(&mut self) {
+        self.events |= self.connection.close(self.now);
+        self.flush();
+    }
+
+    pub fn state(&self) -> State {
+        self.connection.state()
+    }
+
+    pub fn failure(&self) -> Option<Failure> {
+        self.connection.failure()
+    }
+}
+
+fn check(segment: &Segment<'_>, wanted: &Seg) {
+    let what = format!("{}\nwanted {wanted:?}", describe(segment));
+    let relative = |seq: SeqNum, isn: u32| seq.value().wrapping_sub(isn);
+    if let Some(seq) = wanted.seq {
+        assert_eq!(relative(segment.seq, ISS), seq, "seq of {what}");
+    }
+    if let Some(ack) = wanted.ack {
+        assert_eq!(segment.ack.map(|ack| relative(ack, IRS)), Some(ack), "ack of {what}");
+    }
+    if wanted.no_ack {
+        assert_eq!(segment.ack, None, "ack of {what}");
+    }
+    if let Some(len) = wanted.len {
+        assert_eq!(segment.payload.len() as u32, len, "len of {what}");
+    }
+    if let Some(win) = wanted.win {
+        assert_eq!(segment.window.0, win, "window of {what}");
+    }
+    assert_eq!(segment.control, wanted.control, "control of {what}");
+    assert!(segment.marks.contains(wanted.marks), "marks {:?} of {what}", segment.marks);
+    if let Some(mss) = wanted.mss {
+        assert_eq!(segment.options.mss, Some(Mss::new(mss)), "mss of {what}");
+    }
+    if let Some(scale) = wanted.scale {
+        assert_eq!(segment.options.window_scale, Some(WindowScale::new(scale)), "scale of {what}");
+    }
+    if wanted.sack_permitted {
+        assert!(segment.options.sack_permitted, "{what}");
+    }
+    if let Some((value, echo)) = wanted.ts {
+        assert_eq!(segment.options.timestamps, Some(Timestamps { value, echo }), "timestamps of {what}");
+    }
+    if let Some(blocks) = &wanted.sack {
+        let sent: Vec<(u32, u32)> = segment
+            .options
+            .sack
+            .as_slice()
+            .iter()
+            .map(|block| (relative(block.start, IRS), relative(block.end, IRS)))
+            .collect();
+        assert_eq!(&sent, blocks, "SACK of {what}");
+    }
+}

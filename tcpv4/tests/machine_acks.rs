@@ -1,0 +1,181 @@
+//! When data is acknowledged (RFC 9293 §3.8.6.3, RFC 5681 §4.2).
+
+mod machine;
+
+use machine::script::*;
+use tcpv4::connection::Dropped;
+
+/// Uses the quick acknowledgements up. Returns the next number.
+fn settled(s: &mut Script) -> u32 {
+    let mut seq = 1;
+    for _ in 0..17 {
+        let _ = s.inject(data(seq, 1000));
+        seq += 1000;
+        s.run(50);
+    }
+    s.discard();
+    s.read_from(0);
+    s.discard();
+    seq
+}
+
+#[test]
+fn at_once_while_the_connection_is_young() {
+    let mut s = Script::established();
+    for n in 0..16 {
+        let _ = s.inject(data(1 + n * 100, 100));
+        s.expect(seg().ack(101 + n * 100));
+    }
+    let _ = s.inject(data(1601, 100));
+    s.silent();
+}
+
+#[test]
+fn later_after_40_ms() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let at = s.time();
+    let _ = s.inject(data(seq, 100));
+    s.silent();
+    s.run(100);
+    s.expect_at(at + 40, seg().ack(seq + 100));
+    s.silent();
+}
+
+#[test]
+fn at_once_for_every_second_full_segment() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq, 1000));
+    s.silent();
+    let _ = s.inject(data(seq + 1000, 1000));
+    s.expect(seg().ack(seq + 2000));
+    s.run(100);
+    s.silent();
+}
+
+#[test]
+fn small_segments_wait_for_the_timer() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    for n in 0..10 {
+        let _ = s.inject(data(seq + n * 10, 10));
+    }
+    s.silent();
+    s.run(40);
+    s.expect(seg().ack(seq + 100));
+}
+
+#[test]
+fn a_large_frame_counts_as_what_it_carries() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq, 1800).gso(1000));
+    s.silent();
+    let _ = s.inject(data(seq + 1800, 2000).gso(1000));
+    s.expect(seg().ack(seq + 3800));
+    s.silent();
+}
+
+#[test]
+fn one_for_a_batch() {
+    let mut s = Script::established();
+    for n in 0..20 {
+        let _ = s.inject_only(data(1 + n * 1000, 1000));
+    }
+    s.flush();
+    s.expect(seg().ack(20_001));
+    s.silent();
+}
+
+#[test]
+fn it_rides_on_data() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq, 100));
+    s.write(5);
+    s.expect(seg().len(5).ack(seq + 100));
+    s.run(100);
+    s.silent();
+}
+
+#[test]
+fn a_dialogue_ends_quick_acknowledgements() {
+    let mut s = Script::established();
+    let _ = s.inject_only(data(1, 100));
+    s.write(5);
+    s.expect(seg().len(5).ack(101));
+    let _ = s.inject(data(101, 100).ack(6));
+    s.silent();
+}
+
+#[test]
+fn at_once_out_of_order_and_for_what_fills_the_hole() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq + 100, 100));
+    s.expect(seg().ack(seq).sack(&[(seq + 100, seq + 200)]));
+    let _ = s.inject(data(seq, 100));
+    s.expect(seg().ack(seq + 200).sack(&[]));
+    s.run(100);
+    s.silent();
+}
+
+#[test]
+fn at_once_for_part_of_a_hole() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq + 100, 100));
+    let _ = s.inject(data(seq + 300, 100));
+    s.discard();
+    let _ = s.inject(data(seq, 100));
+    s.expect(seg().ack(seq + 200).sack(&[(seq + 300, seq + 400)]));
+}
+
+#[test]
+fn at_once_for_a_fin() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq, 100).fin());
+    s.expect(seg().ack(seq + 101));
+}
+
+#[test]
+fn at_once_for_what_came_before() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let outcome = s.inject(data(seq - 100, 100));
+    assert_eq!(outcome.dropped, Some(Dropped::Sequence));
+    s.expect(seg().ack(seq).sack(&[(seq - 100, seq)]));
+}
+
+#[test]
+fn an_acknowledgement_is_not_acknowledged() {
+    let mut s = Script::established();
+    s.write(10);
+    s.discard();
+    let _ = s.inject(ack(11));
+    s.run(1000);
+    s.silent();
+}
+
+#[test]
+fn the_echoed_timestamp_is_that_of_the_first_segment_not_acknowledged() {
+    let mut s = Script::open(&Start { ts: true, ..Start::default() });
+    let seq = settled(&mut s);
+    let own = s.own_ts();
+    let _ = s.inject(data(seq, 100).ts((1000, own)));
+    let _ = s.inject(data(seq + 100, 100).ts((1010, own)));
+    s.run(40);
+    s.expect(seg().ack(seq + 200).ts((own + 40, 1000)));
+}
+
+#[test]
+fn a_timestamp_beyond_a_hole_is_not_echoed() {
+    let mut s = Script::open(&Start { ts: true, ..Start::default() });
+    let own = s.own_ts();
+    let _ = s.inject(data(101, 100).ts((1000, own)));
+    s.expect(seg().ack(1).ts((own, 500)));
+    let _ = s.inject(data(1, 100).ts((990, own)));
+    s.expect(seg().ack(201).ts((own, 990)));
+}
