@@ -167,8 +167,9 @@ where
         self.machine.borrow().statistics()
     }
 
-    /// Gives the lease back, takes the address away, and stops the client.
-    /// Whether [`run`](Self::run) is running or not.
+    /// Gives the lease back, takes its address away, and stops the client,
+    /// whether [`run`](Self::run) is running or not. A fixed address
+    /// ([`Options::inform`]) stays.
     ///
     /// Waits up to a second for the server's hardware address where that is
     /// not known, since the address that asks for it goes away after.

@@ -51,7 +51,7 @@ const NOTES: usize = 8;
 ///   [`serial`](Self::serial), [`statistics`](Self::statistics).
 ///
 /// The settings are those of a lease that has not ended, or none: never an
-/// address without a lease. There is always a timeout, but in BOUND with a
+/// address without a lease, but a fixed one. There is always a timeout, but in BOUND with a
 /// lease for ever, INFORMED and STOPPED.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -192,12 +192,14 @@ impl Machine {
         }
     }
 
-    /// What the IPv4 layer is to have; `None` is nothing.
+    /// What the IPv4 layer is to have; `None` is nothing. A fixed address is
+    /// the user's own and stays whatever happens.
     pub fn settings(&self) -> Option<Settings> {
-        match self.state.informing() {
-            Some(own) => Some(Settings::address(own)),
-            None => self.state.lease().map(Lease::settings),
-        }
+        let fixed = match self.start {
+            Start::Inform(own) => Some(own),
+            Start::Any | Start::Prefer(_) | Start::Remembered(_) => None,
+        };
+        self.state.lease().map(Lease::settings).or(fixed.map(Settings::address))
     }
 
     /// The message to send, until [`sent`](Self::sent).

@@ -232,24 +232,6 @@ impl State {
         }
     }
 
-    /// The fixed address while nothing is known about the rest.
-    pub(crate) fn informing(&self) -> Option<Cidr> {
-        match self {
-            Self::Informing { own, .. } => Some(*own),
-            Self::Init { .. }
-            | Self::InitReboot { .. }
-            | Self::Rebooting { .. }
-            | Self::Selecting { .. }
-            | Self::Requesting { .. }
-            | Self::Checking { .. }
-            | Self::Bound { .. }
-            | Self::Renewing { .. }
-            | Self::Rebinding { .. }
-            | Self::Informed { .. }
-            | Self::Stopped => None,
-        }
-    }
-
     /// The request that waits for an answer.
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         match self {
