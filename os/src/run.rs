@@ -118,7 +118,7 @@ impl<B: Bottom> Os<B> {
     ///
     /// When the bottom cannot wait: see [`Os::try_run`].
     pub fn run<F: Future>(&self, thread: F) -> F::Output {
-        match self.try_run(thread) {
+        match self.drive(pin!(thread)) {
             Ok(output) => output,
             Err(error) => panic!("the run loop cannot go on: {error:?}"),
         }
@@ -130,7 +130,11 @@ impl<B: Bottom> Os<B> {
     ///
     /// What [`Bottom::wait`] returned. The thread is dropped.
     pub fn try_run<F: Future>(&self, thread: F) -> Result<F::Output, B::Error> {
-        let mut thread = pin!(thread);
+        self.drive(pin!(thread))
+    }
+
+    /// By reference, since a thread with a whole tower in it is large.
+    fn drive<F: Future>(&self, mut thread: Pin<&mut F>) -> Result<F::Output, B::Error> {
         let root = Root::new(self.bottom.notifier());
         let waker = root.waker();
         let mut context = Context::from_waker(&waker);

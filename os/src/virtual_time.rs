@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::fmt;
+use core::pin::pin;
 use core::time::Duration;
 
 use traits::Instant;
@@ -89,5 +90,5 @@ impl Notify for Nobody {
 /// On a [`Deadlock`].
 pub fn run<T>(main: impl AsyncFnOnce(&Os<VirtualTime>) -> T) -> T {
     let os = Os::new(VirtualTime::new());
-    os.run(main(&os))
+    os.run(pin!(main(&os)))
 }

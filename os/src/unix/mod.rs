@@ -13,6 +13,7 @@ mod console;
 mod epoll;
 mod reactor;
 
+use core::pin::pin;
 use std::io;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use crate::Os;
 /// [`Os::new_unix`].
 pub fn run<T>(main: impl AsyncFnOnce(&Os<Unix>) -> T) -> io::Result<T> {
     let os = Os::new_unix()?;
-    Ok(os.run(main(&os)))
+    Ok(os.run(pin!(main(&os))))
 }
 
 impl Os<Unix> {
