@@ -12,6 +12,7 @@ mod outcome;
 mod output;
 mod recover;
 mod settings;
+mod shell;
 mod state;
 mod text;
 mod timeout;

@@ -52,6 +52,11 @@ impl<B: Bytes> ReceiveQueue<B> {
         self.space = self.space.max(space.min(self.limit));
     }
 
+    /// Swaps the bytes with those of `ring`.
+    pub(crate) fn swap(&mut self, ring: &mut Ring<B>) {
+        core::mem::swap(&mut self.ring, ring);
+    }
+
     /// Bytes that can be read.
     #[inline]
     pub(crate) fn len(&self) -> u32 {
