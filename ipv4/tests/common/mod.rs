@@ -2,18 +2,21 @@
 //! and read by code of their own.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
-use std::future::pending;
+mod link;
+mod packets;
+
+use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Wake, Waker};
-use std::time::Duration;
+use std::task::{Wake, Waker};
 
 use ipv4::{Ipv4, Statistics, listeners};
 use traits::*;
-use wire::{Cidr, EtherType, MacAddr, Protocol};
+use wire::{Cidr, Protocol};
+
+pub use link::*;
+pub use packets::*;
 
 pub const ME: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
@@ -24,210 +27,6 @@ pub const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 pub const ALL: Ipv4Addr = Ipv4Addr::BROADCAST;
 pub const DIRECTED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 255);
 
-/// What the layer sent.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    pub to: To,
-    pub meta: TxMeta,
-    pub bytes: Vec<u8>,
-}
-
-impl Sent {
-    /// The packet, checked by hand.
-    pub fn packet(&self) -> Seen {
-        Seen::read(&self.bytes)
-    }
-}
-
-/// A packet read without the crate's help.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Seen {
-    pub tos: u8,
-    pub id: u16,
-    pub df: bool,
-    pub mf: bool,
-    pub offset: usize,
-    pub ttl: u8,
-    pub protocol: u8,
-    pub src: Ipv4Addr,
-    pub dst: Ipv4Addr,
-    pub options: Vec<u8>,
-    pub payload: Vec<u8>,
-}
-
-impl Seen {
-    pub fn read(b: &[u8]) -> Self {
-        assert_eq!(b[0] >> 4, 4);
-        let ihl = usize::from(b[0] & 15) * 4;
-        let word = |at: usize| u16::from_be_bytes([b[at], b[at + 1]]);
-        assert_eq!(usize::from(word(2)), b.len(), "total length");
-        assert_eq!(sum(&b[..ihl]), 0, "header checksum");
-        Seen {
-            tos: b[1],
-            id: word(4),
-            df: word(6) & 0x4000 != 0,
-            mf: word(6) & 0x2000 != 0,
-            offset: usize::from(word(6) & 0x1fff) * 8,
-            ttl: b[8],
-            protocol: b[9],
-            src: Ipv4Addr::new(b[12], b[13], b[14], b[15]),
-            dst: Ipv4Addr::new(b[16], b[17], b[18], b[19]),
-            options: b[20..ihl].to_vec(),
-            payload: b[ihl..].to_vec(),
-        }
-    }
-}
-
-/// The Internet checksum by its definition.
-pub fn sum(bytes: &[u8]) -> u16 {
-    let mut sum = 0u32;
-    for pair in bytes.chunks(2) {
-        sum += u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]));
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
-/// The layer below.
-pub struct Link {
-    pub now: Cell<Instant>,
-    pub mtu: Cell<usize>,
-    pub sent: RefCell<Vec<Sent>>,
-    pub full: Cell<bool>,
-    /// Takes this many more frames, then is full.
-    pub room: Cell<usize>,
-    pub dead: RefCell<HashSet<Ipv4Addr>>,
-    pub own: RefCell<Vec<Ipv4Addr>>,
-    /// How many own addresses it takes.
-    pub own_max: Cell<usize>,
-    /// Every call about own addresses: added or removed.
-    pub calls: RefCell<Vec<(bool, Ipv4Addr)>>,
-    pub confirmed: RefCell<Vec<Ipv4Addr>>,
-    pub capabilities: Cell<Capabilities>,
-    pub deadline: Cell<Option<Instant>>,
-    pub polls: Cell<usize>,
-    buffer: RefCell<Vec<u8>>,
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Self {
-            now: Cell::new(Instant::from_secs(1_000)),
-            mtu: Cell::new(1_500),
-            sent: RefCell::default(),
-            full: Cell::new(false),
-            room: Cell::new(usize::MAX),
-            dead: RefCell::default(),
-            own: RefCell::default(),
-            own_max: Cell::new(usize::MAX),
-            calls: RefCell::default(),
-            confirmed: RefCell::default(),
-            capabilities: Cell::new(Capabilities::NONE),
-            deadline: Cell::new(None),
-            polls: Cell::new(0),
-            buffer: RefCell::default(),
-        }
-    }
-}
-
-impl Link {
-    pub fn take(&self) -> Vec<Sent> {
-        self.sent.take()
-    }
-
-    pub fn one(&self) -> Sent {
-        let mut sent = self.take();
-        assert_eq!(sent.len(), 1, "{sent:?}");
-        sent.remove(0)
-    }
-
-    pub fn pass(&self, time: Duration) -> Instant {
-        self.now.set(self.now.get() + time);
-        self.now.get()
-    }
-}
-
-impl Layer for Link {
-    fn now(&self) -> Instant {
-        self.now.get()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.capabilities.get()
-    }
-    fn poll(&self, _: Instant, _: &Waker) -> Option<Instant> {
-        self.polls.set(self.polls.get() + 1);
-        self.deadline.get()
-    }
-    fn poll_room(&self, _: &Waker) -> Poll<()> {
-        if self.full.get() { Poll::Pending } else { Poll::Ready(()) }
-    }
-    fn flush(&self) {}
-}
-
-impl Ethernet for Link {
-    fn mac(&self) -> MacAddr {
-        MacAddr([2, 0, 0, 0, 0, 2])
-    }
-    fn mtu(&self) -> usize {
-        self.mtu.get()
-    }
-    fn write(
-        &self,
-        to: To,
-        ethertype: EtherType,
-        meta: TxMeta,
-        len: usize,
-        fill: impl FnOnce(&mut [u8]) -> usize,
-    ) -> Result<(), SendError> {
-        assert_eq!(ethertype, EtherType::IPV4);
-        let Ok(mut buffer) = self.buffer.try_borrow_mut() else { return Err(SendError::Full) };
-        if self.full.get() || self.room.get() == 0 {
-            return Err(SendError::Full);
-        }
-        if let To::Host(host) = to
-            && self.dead.borrow().contains(&host)
-        {
-            return Err(SendError::Unresolved);
-        }
-        if meta.segmentation.is_none() && len > self.mtu.get() {
-            return Err(SendError::TooLong);
-        }
-        // What the buffer held must not matter.
-        buffer.clear();
-        buffer.resize(len, 0xa5);
-        let used = fill(&mut buffer);
-        self.room.set(self.room.get().saturating_sub(1));
-        if used > 0 {
-            self.sent.borrow_mut().push(Sent { to, meta, bytes: buffer[..used.min(len)].to_vec() });
-        }
-        Ok(())
-    }
-    fn add_ipv4(&self, address: Ipv4Addr) -> bool {
-        self.calls.borrow_mut().push((true, address));
-        let taken = self.own.borrow().len() < self.own_max.get();
-        if taken {
-            self.own.borrow_mut().push(address);
-        }
-        taken
-    }
-    fn remove_ipv4(&self, address: Ipv4Addr) {
-        self.calls.borrow_mut().push((false, address));
-        self.own.borrow_mut().retain(|own| *own != address);
-    }
-    async fn query_arpv4(&self, _: Ipv4Addr) -> Result<MacAddr, Unresolved> {
-        pending().await
-    }
-    async fn probe_ipv4(&self, _: Ipv4Addr) -> Result<(), Conflict> {
-        pending().await
-    }
-    async fn conflict(&self) -> Conflict {
-        pending().await
-    }
-    fn confirm(&self, address: Ipv4Addr) {
-        self.confirmed.borrow_mut().push(address);
-    }
-}
-
 /// A layer with `10.0.0.2/24` and a gateway.
 pub fn layer(link: &Link) -> Box<Ipv4<&Link>> {
     let i = Box::new(Ipv4::connect(link));
@@ -237,81 +36,6 @@ pub fn layer(link: &Link) -> Box<Ipv4<&Link>> {
 
 pub fn config<'a>(addresses: &'a [Cidr], gateways: &'a [Ipv4Addr]) -> Config<'a> {
     Config { addresses, gateways, ..Config::default() }
-}
-
-/// A packet to be made, field by field.
-#[derive(Clone, Debug)]
-pub struct Make {
-    pub version: u8,
-    pub ihl: Option<u8>,
-    pub total: Option<u16>,
-    pub tos: u8,
-    pub id: u16,
-    /// Flags and offset as they stand on the wire.
-    pub fragment: u16,
-    pub ttl: u8,
-    pub protocol: u8,
-    pub src: Ipv4Addr,
-    pub dst: Ipv4Addr,
-    pub options: Vec<u8>,
-    pub payload: Vec<u8>,
-    pub sum_off_by: u16,
-}
-
-pub const DF: u16 = 0x4000;
-pub const MF: u16 = 0x2000;
-
-pub fn make(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, payload: impl Into<Vec<u8>>) -> Make {
-    Make {
-        version: 4,
-        ihl: None,
-        total: None,
-        tos: 0,
-        id: 0x1234,
-        fragment: 0,
-        ttl: 61,
-        protocol,
-        src,
-        dst,
-        options: vec![],
-        payload: payload.into(),
-        sum_off_by: 0,
-    }
-}
-
-impl Make {
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-
-    pub fn bytes(&self) -> Vec<u8> {
-        let header = 20 + self.options.len();
-        let ihl = self.ihl.unwrap_or((header / 4) as u8);
-        let total = self.total.unwrap_or((header + self.payload.len()) as u16);
-        let mut b = vec![self.version << 4 | ihl, self.tos];
-        b.extend(total.to_be_bytes());
-        b.extend(self.id.to_be_bytes());
-        b.extend(self.fragment.to_be_bytes());
-        b.extend([self.ttl, self.protocol, 0, 0]);
-        b.extend(self.src.octets());
-        b.extend(self.dst.octets());
-        b.extend(&self.options);
-        let check = sum(&b).wrapping_add(self.sum_off_by);
-        b[10..12].copy_from_slice(&check.to_be_bytes());
-        b.extend(&self.payload);
-        b
-    }
-}
-
-/// An ICMP message with its checksum.
-pub fn icmp(kind: u8, code: u8, rest: [u8; 4], data: &[u8]) -> Vec<u8> {
-    let mut b = vec![kind, code, 0, 0];
-    b.extend(rest);
-    b.extend(data);
-    let check = sum(&b).to_be_bytes();
-    b[2..4].copy_from_slice(&check);
-    b
 }
 
 /// What a label was given.
