@@ -1,1 +1,99 @@
-//! Fuzz targets.
+//! Fuzz targets: one for each parser, one for each state machine.
+//!
+//! The body of each is a function of bytes that panics on a finding. A
+//! fuzzer calls it from the thin programs in `fuzz_targets/`; where none was
+//! asked for, these run files through it, and `tests/bodies.rs` runs its
+//! corpus and a number of inputs made of it. `README.md` says how.
+//!
+//! What counts as a finding, beside panics and arithmetic that overflows:
+//!
+//! - a frame sent that an independent parser does not take, or whose lengths
+//!   or checksums do not hold;
+//! - a deadline that is not after the present;
+//! - more remembered than the bound says, or something left behind when the
+//!   peer has fallen silent;
+//! - bytes delivered that nobody sent;
+//! - a parser and an encoder that disagree.
+
+#![forbid(unsafe_code)]
+
+mod bytes;
+pub mod device;
+pub mod host;
+pub mod mutate;
+pub mod packet;
+pub mod seeds;
+pub mod targets;
+pub mod wire_check;
+
+pub use bytes::Bytes;
+
+/// A target: its name, its body and what to begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The name of its program and of its folder in `corpus/`.
+    pub name: &'static str,
+    /// The body.
+    pub body: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Inputs that a test makes of the corpus and runs.
+    pub runs: usize,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "arp", body: targets::arp, seeds: seeds::arp, runs: 2000 },
+    Target { name: "capture", body: targets::capture, seeds: seeds::capture, runs: 4000 },
+    Target { name: "dhcp", body: targets::dhcp, seeds: seeds::dhcp, runs: 2000 },
+    Target { name: "dhcp_message", body: targets::dhcp_message, seeds: seeds::dhcp_message, runs: 4000 },
+    Target { name: "icmp", body: targets::icmp, seeds: seeds::icmp, runs: 2000 },
+    Target { name: "ipv4", body: targets::ipv4, seeds: seeds::ipv4, runs: 2000 },
+    Target { name: "offload", body: targets::offload, seeds: seeds::offload, runs: 4000 },
+    Target { name: "reassembly", body: targets::reassembly, seeds: seeds::reassembly, runs: 2000 },
+    Target { name: "tcp", body: targets::tcp, seeds: seeds::tcp, runs: 2000 },
+    Target { name: "tcp_pair", body: targets::tcp_pair, seeds: seeds::tcp_pair, runs: 200 },
+    Target { name: "tcp_wire", body: targets::tcp_wire, seeds: seeds::tcp_wire, runs: 8000 },
+    Target { name: "tower", body: targets::tower, seeds: seeds::tower, runs: 2000 },
+    Target { name: "udp", body: targets::udp, seeds: seeds::udp, runs: 2000 },
+    Target { name: "virtio", body: targets::virtio, seeds: seeds::virtio, runs: 2000 },
+];
+
+/// The target of a name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// What a program in `fuzz_targets/` does without a fuzzer: runs each file
+/// named on the command line through the body, to see a finding again.
+///
+/// # Errors
+///
+/// What can't be read.
+pub fn run_files(body: fn(&[u8])) -> std::io::Result<()> {
+    let files: Vec<_> = std::env::args_os().skip(1).collect();
+    if files.is_empty() {
+        println!("usage: name the files to run; fuzz/README.md says how to fuzz");
+    }
+    for file in files {
+        let data = std::fs::read(&file)?;
+        println!("{}: {} bytes", std::path::Path::new(&file).display(), data.len());
+        body(&data);
+    }
+    Ok(())
+}
+
+/// The main function of a program in `fuzz_targets/`: the fuzzer's where one
+/// was asked for, else [`run_files`].
+#[macro_export]
+macro_rules! program {
+    ($body:path) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $body(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            $crate::run_files($body)
+        }
+    };
+}

@@ -1,0 +1,5 @@
+//! Fuzzes [`fuzz::targets::dhcp`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::program!(fuzz::targets::dhcp);

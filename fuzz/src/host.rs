@@ -1,0 +1,207 @@
+//! A tower under test.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use ethif::Ethif;
+use ipv4::Ipv4;
+use netif_memory::VirtualClock;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tcpv4::{Limits, Listener, Tcp};
+use traits::{Cidr, Config, Frame, Instant, Ip, Layer, Receive, RxMeta, Time};
+use udpv4::{Socket, Udp, callback};
+use wire::{EtherType, Protocol};
+
+use crate::Bytes;
+use crate::device::Device;
+use crate::packet::{self, PEER, STACK};
+
+/// Ethernet with little room, so that its bounds are met.
+pub type E<'a> = Ethif<&'a Device<'a>, 8, 4>;
+/// IPv4 likewise.
+pub type I<'a> = Ipv4<&'a E<'a>, 2, 4096, 4, 4>;
+/// TCP over it.
+pub type T<'a> = Tcp<&'a I<'a>>;
+
+/// The port of a listener for connections.
+pub const TCP_PORT: u16 = 80;
+/// The port of a receiver that sends everything back.
+pub const ECHO_PORT: u16 = 7;
+/// The port of a socket with a queue.
+pub const SOCKET_PORT: u16 = 53;
+
+/// A tower with listeners, and a peer that the fuzzer plays.
+#[allow(missing_debug_implementations, reason = "layers are not for printing")]
+pub struct Host<'a> {
+    /// The clock of all.
+    pub clock: &'a VirtualClock,
+    /// The bottom.
+    pub device: &'a Device<'a>,
+    /// Ethernet.
+    pub ethernet: &'a E<'a>,
+    /// IPv4.
+    pub ip: &'a I<'a>,
+    /// UDP.
+    pub udp: &'a Udp<&'a I<'a>>,
+    /// TCP.
+    pub tcp: &'a T<'a>,
+    /// Takes connections to [`TCP_PORT`].
+    pub listener: &'a Listener<4>,
+    /// Takes datagrams to [`SOCKET_PORT`].
+    pub socket: &'a Socket<256, 4>,
+}
+
+/// Generators that are the same each time.
+pub fn random(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// Builds a tower, with an address and a gateway if `configured`, and hands
+/// it to `run`.
+pub fn with_host<R>(configured: bool, run: impl FnOnce(&Host<'_>) -> R) -> R {
+    let clock = VirtualClock::new();
+    clock.advance(Instant::from_secs(1));
+    let device = Device::new(&clock);
+    let ethernet = E::with_capacity(&device).seeded(&mut random(1));
+    let ip = I::with_capacity(&ethernet);
+    ip.seed(&mut random(2));
+    let udp = Udp::connect(&ip);
+    let mut limits = Limits::default();
+    (limits.connections, limits.half_open, limits.time_wait, limits.bytes) = (4, 4, 4, 1 << 17);
+    let tcp = Tcp::connect_with_limits(&ip, &mut random(3), limits);
+    if configured {
+        let addresses = [Cidr::new(STACK.1, 24)];
+        ip.configure(&Config { addresses: &addresses, gateways: &[PEER.1], ..Config::default() });
+    }
+    let (listener, socket) = (Listener::with_capacity(), Socket::with_capacity());
+    let host = Host {
+        clock: &clock,
+        device: &device,
+        ethernet: &ethernet,
+        ip: &ip,
+        udp: &udp,
+        tcp: &tcp,
+        listener: &listener,
+        socket: &socket,
+    };
+    host.poll();
+    let result = run(&host);
+    drop(host);
+    result
+}
+
+impl Host<'_> {
+    /// Hands a frame up the tower.
+    pub fn input(&self, frame: &[u8], meta: RxMeta, dhcp: Option<&dyn Receive>) {
+        let echo = callback(|datagram: traits::Datagram<'_>| {
+            let _ = traits::Datagrams::send(self.udp, ECHO_PORT, datagram.src, datagram.payload);
+        });
+        let ports = |port| match port {
+            ECHO_PORT => Some(&echo as &dyn Receive),
+            SOCKET_PORT => Some(self.socket as &dyn Receive),
+            68 => dhcp,
+            _ => None,
+        };
+        let labels = ethif::listeners().ipv4(|packet| {
+            let labels = ipv4::listeners()
+                .tcp(|segment| self.tcp.input(segment, |port| (port == TCP_PORT).then_some(self.listener as _)))
+                .udp(|datagram| self.udp.input(datagram, ports));
+            self.ip.input(packet, labels);
+        });
+        self.ethernet.input(Frame::new(frame, meta), labels);
+    }
+
+    /// Hands a frame up as it is.
+    pub fn frame(&self, frame: &[u8]) {
+        self.input(frame, RxMeta::NONE, None);
+    }
+
+    /// What the tower's task does, once; when it is due next.
+    pub fn poll(&self) -> Option<Instant> {
+        let now = self.clock.now();
+        let next = self.tcp.poll(now, Waker::noop());
+        self.tcp.flush();
+        assert!(next.is_none_or(|next| next > now), "due at {next:?}, which is not after {now:?}");
+        next
+    }
+
+    /// Lets time pass, deadline by deadline; the last may be missed.
+    pub fn pass(&self, duration: Duration) {
+        let end = self.clock.now() + duration;
+        for _ in 0..64 {
+            match self.poll() {
+                Some(next) if next < end => self.clock.advance(next),
+                Some(_) | None => break,
+            }
+        }
+        self.clock.advance(end);
+        self.poll();
+    }
+
+    /// Lets time pass until nothing is due, for so many deadlines at most.
+    pub fn settle(&self, deadlines: usize) {
+        for _ in 0..deadlines {
+            match self.poll() {
+                Some(next) => self.clock.advance(next),
+                None => return,
+            }
+        }
+    }
+
+    /// Has the peer known to the stack.
+    pub fn greet(&self) {
+        self.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::ARP, &packet::arp(1, PEER, STACK)));
+        self.poll();
+    }
+
+    /// Answers what the stack asks by ARP for any address but its own.
+    pub fn answer_arp(&self) {
+        for frame in self.device.last_sent() {
+            let Some(&[1]) = frame.get(21..22) else { continue };
+            if frame.get(12..14) != Some(&[0x08, 0x06]) {
+                continue;
+            }
+            let Some(target) = frame.get(38..).and_then(<[u8]>::first_chunk::<4>) else { continue };
+            let owner = (PEER.0, (*target).into());
+            if owner.1 != STACK.1 {
+                self.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::ARP, &packet::arp(2, owner, STACK)));
+            }
+        }
+    }
+}
+
+/// Polls a future once.
+pub fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Addresses with a meaning to the stack.
+pub fn address(bytes: &mut Bytes<'_>) -> std::net::Ipv4Addr {
+    let choice = [
+        PEER.1,
+        STACK.1,
+        std::net::Ipv4Addr::BROADCAST,
+        std::net::Ipv4Addr::UNSPECIFIED,
+        std::net::Ipv4Addr::LOCALHOST,
+        [10, 0, 0, 255].into(),
+        [224, 0, 0, 1].into(),
+        [10, 0, 0, 77].into(),
+    ];
+    match bytes.u8() {
+        255 => bytes.u32().into(),
+        n => choice.get(usize::from(n) % choice.len()).copied().unwrap_or(PEER.1),
+    }
+}
+
+/// Protocols with a meaning to the stack, mostly.
+pub fn protocol(bytes: &mut Bytes<'_>) -> Protocol {
+    match bytes.u8() % 6 {
+        0 => Protocol::ICMP,
+        1 => Protocol::TCP,
+        2 => Protocol::UDP,
+        3 => Protocol::IGMP,
+        _ => Protocol(bytes.u8()),
+    }
+}

@@ -1,0 +1,65 @@
+//! The IPv4 header, its options, addresses and routes.
+
+use std::time::Duration;
+
+use traits::{Header, Ip, TxMeta};
+use wire::EtherType;
+
+use crate::Bytes;
+use crate::host::{address, protocol, with_host};
+use crate::packet::{self, Ipv4, PEER, STACK};
+
+/// IPv4: headers and options of any content, with a checksum that holds or
+/// not, between packets that the stack sends.
+pub fn ipv4(data: &[u8]) {
+    let mut bytes = Bytes::new(data);
+    with_host(true, |host| {
+        host.greet();
+        while !bytes.is_empty() {
+            match bytes.u8() % 6 {
+                0 => {
+                    let packet = bytes.long();
+                    host.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::IPV4, packet));
+                }
+                1 => {
+                    // A header of any content whose checksum holds.
+                    let mut packet = bytes.long().to_vec();
+                    let len = packet.first().map_or(0, |byte| usize::from(byte & 0x0f) * 4);
+                    if let Some(header) = packet.get_mut(..len.max(20)) {
+                        header[10..12].fill(0);
+                        let sum = wire::checksum(header);
+                        header[10..12].copy_from_slice(&sum.to_be_bytes());
+                    }
+                    host.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::IPV4, &packet));
+                }
+                2 | 3 => {
+                    let header = Ipv4 {
+                        src: address(&mut bytes),
+                        dst: address(&mut bytes),
+                        protocol: protocol(&mut bytes),
+                        identification: bytes.u16(),
+                        fragment: if bytes.u8() > 200 { bytes.u16() } else { 0 },
+                        options: bytes.short(),
+                    };
+                    host.frame(&header.frame(bytes.short()));
+                }
+                4 => {
+                    let mut header = Header::new(address(&mut bytes), protocol(&mut bytes));
+                    header.dont_fragment = bytes.u8() & 1 == 1;
+                    let len = usize::from(bytes.u16());
+                    let _ = Ip::write(host.ip, header, TxMeta::NONE, len, |buffer| {
+                        assert_eq!(buffer.len(), len);
+                        buffer.fill(0);
+                        len
+                    });
+                    let _ = host.ip.route(address(&mut bytes), None);
+                }
+                _ => {
+                    host.answer_arp();
+                    host.pass(Duration::from_millis(bytes.u16().into()));
+                }
+            }
+            host.poll();
+        }
+    });
+}

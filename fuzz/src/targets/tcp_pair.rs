@@ -1,0 +1,191 @@
+//! Two stacks with a network between them that the fuzzer spoils.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ethif::Ethif;
+use ipv4::Ipv4;
+use netif_faults::{Faults, Impairments, Probability};
+use netif_memory::{Link, Settings, Simulator, VirtualClock};
+use rand_chacha::rand_core::TryRng;
+use tcpv4::{Listener, Tcp};
+use traits::{Cidr, Config, FlowError, Instant, Ip, Layer, Network};
+
+use crate::Bytes;
+use crate::host::random;
+
+/// A generator whose numbers are the fuzzer's; when they run out, the largest
+/// there is, which means that nothing goes wrong any more.
+struct Chosen<'b>(&'b RefCell<Bytes<'b>>);
+
+impl TryRng for Chosen<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = self.0.borrow_mut();
+        Ok(if bytes.is_empty() { u32::MAX } else { u32::from(bytes.u8()) * 0x0101_0101 })
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.try_next_u32()?) << 32 | u64::from(self.try_next_u32()?))
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        dst.fill_with(|| self.0.borrow_mut().u8());
+        Ok(())
+    }
+}
+
+/// What one side sent and received, and how it ended.
+#[derive(Default)]
+struct Side {
+    received: RefCell<Vec<u8>>,
+    ended: Cell<Option<Result<(), FlowError>>>,
+}
+
+/// Two stacks that send each other data over a network that loses,
+/// duplicates, reorders, delays and spoils what the fuzzer says. What arrives
+/// is what was sent, byte for byte; and when nothing goes wrong any more, it
+/// comes to an end.
+pub fn tcp_pair(data: &[u8]) {
+    let mut head = Bytes::new(data);
+    let lengths = [usize::from(head.u16()) % 12_000, usize::from(head.u16()) % 12_000];
+    let bytes = RefCell::new(head);
+    let clock = VirtualClock::new();
+    let delay = Duration::from_millis(u64::from(bytes.borrow_mut().u8()));
+    let link = Link::new(&clock, Settings::new().with_delay(delay).with_rate(10_000_000));
+    let often = Probability::percent(20);
+    let bad = Impairments::NONE
+        .with_loss(often)
+        .with_duplication(often)
+        .with_bit_error(Probability::percent(10))
+        .with_truncation(Probability::percent(5))
+        .with_reordering(often, Duration::from_millis(400));
+    let [a, b] = link.ports().map(|port| Faults::new(port, Chosen(&bytes), bad, Impairments::NONE));
+    let sides = [Side::default(), Side::default()];
+    {
+        let listener = Listener::new();
+        let client = host(&a, &clock, 1, &listener, &sides[0], lengths[0]);
+        let server = host(&b, &clock, 2, &listener, &sides[1], lengths[1]);
+        let (mut client, mut server) = (pin!(client), pin!(server));
+        let both = poll_fn(|context: &mut Context<'_>| {
+            let _ = (client.as_mut().poll(context), server.as_mut().poll(context));
+            if sides.iter().all(|side| side.ended.get().is_some()) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let run = Simulator::new(&clock).until(Instant::from_secs(7200)).run(both);
+        assert!(run.is_ok(), "{run:?}: {:?}", sides.each_ref().map(|side| side.ended.get()));
+    }
+    for (side, expected) in sides.iter().zip([lengths[1], lengths[0]]) {
+        let received = side.received.borrow();
+        let exact = received.iter().enumerate().all(|(at, byte)| *byte == content(at));
+        assert!(exact && received.len() <= expected, "received what was not sent");
+    }
+    if sides.iter().all(|side| side.ended.get() == Some(Ok(()))) {
+        let received = sides.each_ref().map(|side| side.received.borrow().len());
+        assert_eq!(received, [lengths[1], lengths[0]], "ended well, and not whole");
+    }
+}
+
+fn content(at: usize) -> u8 {
+    (at ^ at >> 8).wrapping_mul(167) as u8
+}
+
+/// One host: 1 connects, 2 listens.
+async fn host(
+    net: &impl Network,
+    clock: &VirtualClock,
+    number: u8,
+    listener: &Listener,
+    side: &Side,
+    len: usize,
+) {
+    let ethernet = Ethif::<_, 4, 4>::with_capacity(net);
+    let ip = Ipv4::<_, 1, 2048, 2, 2>::with_capacity(&ethernet);
+    ip.configure(&Config { addresses: &[Cidr::new([10, 0, 0, number].into(), 24)], ..Config::default() });
+    let tcp = Tcp::connect(&ip, &mut random(number.into()));
+    let packets = net.listen(|frame| {
+        ethernet.input(
+            frame,
+            ethif::listeners().ipv4(|packet| {
+                let labels = ipv4::listeners().tcp(|segment| tcp.input(segment, |_| Some(listener as _)));
+                ip.input(packet, labels);
+            }),
+        );
+    });
+    let talk = async {
+        let result = if number == 1 {
+            let dst = std::net::SocketAddrV4::new([10, 0, 0, 2].into(), 80);
+            match tcp.create_connection(dst).await {
+                Ok(flow) => exchange(flow, side, len).await,
+                Err(_) => Err(FlowError::Timeout),
+            }
+        } else {
+            // A client that gave up comes no more.
+            let timeout = traits::Time::sleep(clock, Duration::from_secs(3600));
+            let (mut accept, mut timeout) = (pin!(listener.accept(&tcp)), pin!(timeout));
+            let first = poll_fn(|context| match accept.as_mut().poll(context) {
+                Poll::Ready(flow) => Poll::Ready(Some(flow)),
+                Poll::Pending => timeout.as_mut().poll(context).map(|()| None),
+            });
+            match first.await {
+                Some(flow) => exchange(flow, side, len).await,
+                None => Err(FlowError::Timeout),
+            }
+        };
+        side.ended.set(Some(result));
+        std::future::pending::<()>().await;
+    };
+    let (mut packets, mut talk, mut run) = (pin!(packets), pin!(talk), pin!(tcp.run(clock)));
+    poll_fn(|context| {
+        let _ = packets.as_mut().poll(context).is_pending();
+        let _ = talk.as_mut().poll(context).is_pending();
+        run.as_mut().poll(context).map(|_| ())
+    })
+    .await;
+}
+
+/// Sends `len` bytes and closes, while it reads to the end.
+async fn exchange(
+    flow: tcpv4::Flow<'_, impl Ip, impl tcpv4::Storage>,
+    side: &Side,
+    len: usize,
+) -> Result<(), FlowError> {
+    let (mut read, mut write) = flow.split();
+    let reads = async {
+        let mut buffer = [0; 3000];
+        loop {
+            match read.read(&mut buffer).await? {
+                0 => return Ok::<(), FlowError>(()),
+                n => side.received.borrow_mut().extend_from_slice(&buffer[..n]),
+            }
+        }
+    };
+    let writes = async {
+        let data: Vec<u8> = (0..len).map(content).collect();
+        write.write_all(&data).await?;
+        write.close().await
+    };
+    let (mut reads, mut writes) = (pin!(reads), pin!(writes));
+    let (mut read_end, mut write_end) = (None, None);
+    poll_fn(|context| {
+        if read_end.is_none()
+            && let Poll::Ready(result) = reads.as_mut().poll(context)
+        {
+            read_end = Some(result);
+        }
+        if write_end.is_none()
+            && let Poll::Ready(result) = writes.as_mut().poll(context)
+        {
+            write_end = Some(result);
+        }
+        match (read_end, write_end) {
+            (Some(read), Some(write)) => Poll::Ready(read.and(write)),
+            _ => Poll::Pending,
+        }
+    })
+    .await
+}

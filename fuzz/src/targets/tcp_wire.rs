@@ -1,0 +1,37 @@
+//! The TCP header and its options.
+
+use std::net::Ipv4Addr;
+
+use tcpv4::wire::{HEADER_LEN, Options, parse};
+use traits::{ChecksumVerdict, RxMeta};
+
+/// TCP's header: bytes of any content. What options are understood, encoded
+/// again, is understood the same; an independent parser agrees about ports,
+/// numbers and data.
+pub fn tcp_wire(data: &[u8]) {
+    let trusted = RxMeta::NONE.with_checksum(ChecksumVerdict::Verified);
+    let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+    let _ = parse(src, dst, 0, &RxMeta::NONE, data);
+    let parsed = parse(src, dst, 0, &trusted, data);
+    let Ok((ports, segment)) = parsed else {
+        return;
+    };
+    let other = etherparse::TcpSlice::from_slice(data).expect("the other parser refuses it");
+    assert_eq!((ports.src, ports.dst), (other.source_port(), other.destination_port()));
+    assert_eq!(segment.seq.value(), other.sequence_number());
+    assert_eq!(segment.ack.map(|ack| ack.value()), other.ack().then_some(other.acknowledgment_number()));
+    assert_eq!(segment.payload, other.payload());
+    assert!(segment.options.encoded_len() <= 40 || segment.options.sack.as_slice().len() > 2);
+    let _ = (segment.len(), segment.end(), segment.count(), segment.reset());
+
+    let mut options = segment.options;
+    // As many blocks as fit beside the others, as a sender would.
+    options.sack.truncate(2);
+    let len = options.encoded_len();
+    assert!(len <= 40 && len % 4 == 0, "{len} bytes of options");
+    let mut encoded = [0xee; 60];
+    options.emit(&mut encoded[..len]);
+    assert_eq!(encoded[len..], [0xee; 60][len..]);
+    assert_eq!(Options::parse(&encoded[..len]), options, "options changed on the wire");
+    let _ = Options::parse(data.get(HEADER_LEN..).unwrap_or_default());
+}
