@@ -57,7 +57,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
     #[inline]
     fn reachable(&self, address: Ipv4Addr) -> Option<MacAddr> {
         let now = self.network.now();
-        self.arp.borrow_mut().cache.reachable(address, now)
+        self.arp.borrow().cache.reachable(address, now)
     }
 
     /// Where a packet for `address` goes: to its hardware address, or to a

@@ -63,15 +63,13 @@ impl<const N: usize> Cache<N> {
     }
 
     /// The fast path of [`Cache::lookup`]: the neighbour of the packet before,
-    /// and reachable.
+    /// and reachable. As long as no other is used, it is the one used last
+    /// without a note of it.
     #[inline]
-    pub(crate) fn reachable(&mut self, address: Ipv4Addr, now: Instant) -> Option<MacAddr> {
-        let entry = self.entries.get_mut(self.hint)?.as_mut()?;
+    pub(crate) fn reachable(&self, address: Ipv4Addr, now: Instant) -> Option<MacAddr> {
+        let entry = self.entries.get(self.hint)?.as_ref()?;
         match entry.state {
-            State::Reachable { mac, until } if entry.address == address && now < until => {
-                entry.used = Some(now);
-                Some(mac)
-            }
+            State::Reachable { mac, until } if entry.address == address && now < until => Some(mac),
             State::Incomplete { .. }
             | State::Reachable { .. }
             | State::Stale { .. }

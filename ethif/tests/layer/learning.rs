@@ -305,7 +305,8 @@ fn the_neighbour_not_used_for_longest_makes_room() {
 fn a_host_that_is_asked_for_does_not_make_room_for_another() {
     let net = Mock::new();
     let e = Ethif::<_, 4, 4>::with_capacity(&net);
-    send(&e, 9, b"waiting").unwrap();
+    let mut query = std::pin::pin!(e.query_arpv4(ip(9)));
+    assert!(once(query.as_mut()).is_pending());
     for n in 1..=3 {
         net.pass(millis(1));
         send(&e, n, b"x").unwrap();

@@ -139,3 +139,17 @@ fn a_device_that_makes_room_when_asked_is_written_to_at_once() {
     assert_eq!(poll(&e), Some(e.now() + secs(1)));
     assert_eq!(arps(&net.take()).len(), 1);
 }
+
+#[test]
+fn a_device_that_is_full_when_polled_wakes_nobody_either() {
+    let net = Mock::new();
+    let e = Ethif::connect(&net);
+    let (count, waker) = Count::new();
+    send(&e, 1, b"x").unwrap();
+    e.poll(e.now(), &waker);
+    net.set_room(0);
+    net.pass(secs(1));
+    e.poll(e.now(), &waker);
+    send(&e, 2, b"x").unwrap();
+    assert_eq!(count.get(), 0);
+}
