@@ -13,7 +13,8 @@ mod console;
 mod epoll;
 mod reactor;
 
-use core::pin::pin;
+use alloc::boxed::Box;
+use core::pin::Pin;
 use std::io;
 use std::time::Duration;
 
@@ -36,7 +37,15 @@ use crate::Os;
 /// [`Os::new_unix`].
 pub fn run<T>(main: impl AsyncFnOnce(&Os<Unix>) -> T) -> io::Result<T> {
     let os = Os::new_unix()?;
-    Ok(os.run(pin!(main(&os))))
+    Ok(os.run(on_heap(|| main(&os))))
+}
+
+/// A thread with a whole tower in it may take more than the stack of a
+/// system's thread has beside it. What making it takes of the stack is given
+/// back here.
+#[inline(never)]
+fn on_heap<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
 }
 
 impl Os<Unix> {
