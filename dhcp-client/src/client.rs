@@ -35,7 +35,7 @@ const RELEASE_WAIT: Duration = Duration::from_secs(1);
 /// IPv4 `I` and UDP `U`.
 ///
 /// While it has a lease, it owns what the IPv4 layer is configured with. It
-/// takes up about 6 kB and needs no allocator.
+/// takes less than 6 kB and needs no allocator.
 #[derive(Debug)]
 pub struct Dhcp<C, T, R, E, I, U> {
     console: C,
@@ -306,8 +306,17 @@ where
     U: Datagrams,
 {
     fn receive(&self, datagram: Datagram<'_>) {
-        self.with(|machine, now, random| machine.handle_datagram(now, datagram.payload, random));
-        self.tasks.wake();
+        let about = |machine: &Machine| (machine.state(), machine.statistics().rx_messages);
+        let mut changed = false;
+        self.with(|machine, now, random| {
+            let before = about(machine);
+            machine.handle_datagram(now, datagram.payload, random);
+            changed = before != about(machine);
+        });
+        // What other clients are told wakes nobody.
+        if changed {
+            self.tasks.wake();
+        }
     }
 }
 

@@ -67,3 +67,10 @@ fn a_lease_from_begin_to_end() {
     assert!(client.statistics().renewed > 5);
     assert_eq!(client.statistics().declined, 1);
 }
+
+#[test]
+fn it_stays_small() {
+    // The machine holds one lease, the shell what it set.
+    assert!(size_of::<dhcp_client::Lease>() <= 3000, "{}", size_of::<dhcp_client::Lease>());
+    assert!(size_of::<common::world::Client<'_>>() <= 6000, "{}", size_of::<common::world::Client<'_>>());
+}

@@ -383,6 +383,12 @@ fn who_waits_is_woken_once() {
     // DISCOVER is sent in the first pass; the state is news to watchers.
     assert_eq!(woken(), [0, 1]);
     assert!(watch.as_mut().poll(&mut std::task::Context::from_waker(&wakers[1])).is_pending());
+    // What concerns others wakes nobody.
+    let stray = message(&header(0, ADDRESS), MessageType::Offer, &said(SERVER, 100));
+    let to = "255.255.255.255:68".parse().unwrap();
+    let datagram = traits::Datagram::new("10.0.0.1:67".parse().unwrap(), to, &stray);
+    client.listen(68).unwrap().receive(datagram);
+    assert_eq!((woken(), client.statistics().rx_other_exchange), ([0, 0], 1));
     answer();
     assert_eq!(woken(), [1, 0]);
     poll_run();

@@ -66,7 +66,7 @@ impl World {
     /// The host with the server.
     async fn serve(&self, net: Net<'_>) {
         let e = Ethif::connect(&net);
-        let i = Ipv4::connect(&e);
+        let i = Ipv4::<_, 1, 1_500, 8, 8>::with_capacity(&e);
         i.set_ipv4(SERVER);
         i.set_ipv4_netmask(MASK);
         let udp = Udp::connect(&i);
@@ -117,7 +117,7 @@ impl World {
     /// A host that takes an address for itself at a time.
     async fn neighbour(&self, net: Net<'_>, address: Ipv4Addr, from: Instant) {
         let e = Ethif::connect(&net);
-        let i = Ipv4::connect(&e);
+        let i = Ipv4::<_, 1, 1_500, 8, 8>::with_capacity(&e);
         let packets = async {
             let _ = net
                 .listen(|frame| e.input(frame, ethif::listeners().ipv4(|p| i.input(p, ipv4::listeners()))))
@@ -149,7 +149,7 @@ fn run(
     );
     let [a, b, c] = switch.ports();
     let e = Ethif::connect(&a);
-    let i = Ipv4::connect(&e);
+    let i = Ipv4::<_, 1, 1_500, 8, 8>::with_capacity(&e);
     let udp = Udp::connect(&i);
     let dhcp =
         Dhcp::create(Silent, &world.clock, ChaCha8Rng::seed_from_u64(3), &e, &i, &udp).with_options(options);

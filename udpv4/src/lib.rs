@@ -33,6 +33,16 @@
 //! ```
 //!
 //! Neither `std` nor an allocator is needed.
+//!
+//! # Bounds
+//!
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | a datagram sent | 65,507 bytes of payload | [`TooLong`](traits::SendError::TooLong) |
+//! | a segmented write that the device does not cut | [`SOFTWARE_SEGMENTATION_MAX`] | [`TooLong`](traits::SendError::TooLong) |
+//! | a [`Socket`] | its bytes and packets | the newest dropped, counted |
+//! | tasks that wait for a [`Socket`] | 4 | more wake each other |
+//! | ephemeral ports | [`EPHEMERAL_PORTS`] | `None` |
 
 #![no_std]
 #![forbid(unsafe_code)]
