@@ -1,0 +1,230 @@
+//! Batches, back-pressure, and who may call what from where.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
+use netif_unix_tap::{BATCH, Tap, TapError};
+use os::Os;
+use os::unix::Unix;
+use support::{message, receive, send, tap};
+use traits::{Layer, Network, SendError, TxMeta};
+
+#[test]
+fn a_batch_is_bounded_and_the_others_run_between() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let (frames, batches) = (Cell::new(0), RefCell::new(Vec::new()));
+    let total = BATCH + 20;
+    for _ in 0..total {
+        send(&far, &message(0, 0, [0; 4], 60));
+    }
+    os.run(async {
+        let listens = async { tap.listen(|_| frames.set(frames.get() + 1)).await.map(drop) };
+        let others = async {
+            while frames.get() < total {
+                batches.borrow_mut().push(frames.get());
+                os::yield_now().await;
+            }
+            Ok(())
+        };
+        os::race!(listens, others)
+    })
+    .unwrap();
+    assert_eq!(*batches.borrow(), [BATCH]);
+}
+
+/// Fills the device until it has no room; how many frames it took, the one
+/// that is kept included.
+fn fill(tap: &Tap<&Os<Unix>>) -> u8 {
+    for number in 0.. {
+        let result = tap.write(TxMeta::NONE, 1500, |buffer| {
+            buffer.fill(number);
+            1500
+        });
+        if result == Err(SendError::Full) {
+            return number;
+        }
+        result.unwrap();
+    }
+    unreachable!("the device has no bound")
+}
+
+#[test]
+fn a_device_without_room_keeps_one_frame_and_refuses_the_next() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let taken = fill(&tap);
+    assert_eq!(tap.statistics().tx_full, 1);
+    assert_eq!(tap.statistics().tx_packets, u64::from(taken) - 1, "the one that is kept is not sent yet");
+    assert_eq!(tap.write(TxMeta::NONE, 60, |_| panic!("filled")), Err(SendError::Full));
+    assert_eq!(tap.statistics().tx_full, 2);
+
+    // Room comes, which wakes who waits for it; nothing is lost, all in order.
+    let received = RefCell::new(Vec::new());
+    os.run(async {
+        let waits = poll_fn(|context| tap.poll_room(context.waker()));
+        let drains = async {
+            os::yield_now().await;
+            while let Some(frame) = receive(&far) {
+                received.borrow_mut().push(frame[10]);
+            }
+        };
+        os::join!(waits, drains);
+    });
+    tap.write(TxMeta::NONE, 60, |buffer| {
+        buffer.fill(255);
+        60
+    })
+    .unwrap();
+    while let Some(frame) = receive(&far) {
+        received.borrow_mut().push(frame[10]);
+    }
+    let expected: Vec<u8> = (0..taken).chain([255]).collect();
+    assert_eq!(*received.borrow(), expected);
+    assert_eq!(tap.statistics().tx_packets, u64::from(taken) + 1);
+}
+
+#[test]
+fn the_frame_that_is_kept_goes_out_by_the_listener_alone() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let taken = fill(&tap);
+    let mut received = 0;
+    os.run(async {
+        let listens = async { tap.listen(|_| ()).await.map(drop) };
+        let drains = async {
+            while received < taken {
+                os::yield_now().await;
+                while receive(&far).is_some() {
+                    received += 1;
+                }
+            }
+            Ok(())
+        };
+        os::race!(listens, drains)
+    })
+    .unwrap();
+    assert_eq!(received, taken);
+}
+
+#[test]
+fn all_who_wait_for_room_are_woken() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    fill(&tap);
+    os.run(async {
+        let waits = || poll_fn(|context| tap.poll_room(context.waker()));
+        let drains = async {
+            os::yield_now().await;
+            while receive(&far).is_some() {}
+        };
+        os::join!(waits(), waits(), waits(), drains);
+    });
+}
+
+#[test]
+fn a_filler_that_writes_again_meets_a_buffer_in_use() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let mut inner = Ok(());
+    tap.write(TxMeta::NONE, 60, |buffer| {
+        inner = tap.write(TxMeta::NONE, 60, |_| 60);
+        buffer.fill(5);
+        60
+    })
+    .unwrap();
+    assert_eq!(inner, Err(SendError::Full));
+    assert_eq!(receive(&far).unwrap()[10..], [5; 60]);
+    assert_eq!((receive(&far), tap.statistics().tx_full), (None, 1));
+}
+
+#[test]
+fn a_listener_may_write_and_disconnect() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    for _ in 0..3 {
+        send(&far, &message(0, 0, [0; 4], 60));
+    }
+    let frames = Cell::new(0);
+    os.run(async {
+        let listens = async {
+            tap.listen(|frame| {
+                frames.set(frames.get() + 1);
+                tap.write(TxMeta::NONE, frame.bytes.len(), |buffer| {
+                    buffer.copy_from_slice(frame.bytes);
+                    buffer.len()
+                })
+                .unwrap();
+                if frames.get() == 2 {
+                    tap.disconnect();
+                }
+            })
+            .await
+            .map(drop)
+        };
+        let passes = async {
+            os::yield_now().await;
+            os::yield_now().await;
+            Ok(())
+        };
+        os::race!(listens, passes)
+    })
+    .unwrap();
+    assert_eq!(frames.get(), 2, "nothing more is received");
+    assert!(receive(&far).is_some() && receive(&far).is_some());
+    assert_eq!(receive(&far), None);
+}
+
+#[test]
+fn the_other_end_that_goes_away_ends_the_listening() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let ended = os.run(async {
+        let goes = async {
+            os::yield_now().await;
+            drop(far);
+        };
+        os::join!(tap.listen(|_| ()), goes).0
+    });
+    assert!(matches!(ended, Err(TapError::Gone)));
+    assert_eq!(tap.write(TxMeta::NONE, 60, |_| 60), Err(SendError::Down));
+}
+
+#[test]
+fn a_write_that_finds_the_other_end_gone_is_lost_and_counted() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    drop(far);
+    assert_eq!(tap.write(TxMeta::NONE, 60, |_| 60), Ok(()));
+    assert_eq!(tap.statistics().tx_dropped, 1);
+    assert_eq!(tap.write(TxMeta::NONE, 60, |_| panic!("filled")), Err(SendError::Down));
+}
+
+#[test]
+fn one_listener_at_a_time_and_the_next_goes_on_where_it_stopped() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let (first, second) = (Cell::new(0), Cell::new(0));
+    let poll = async |seconds: &Cell<u32>, passes: u32| {
+        let mut listens = pin!(tap.listen(|_| seconds.set(seconds.get() + 1)));
+        for _ in 0..passes {
+            let _ = poll_fn(|context| Poll::Ready(listens.as_mut().poll(context).is_ready())).await;
+            os::yield_now().await;
+        }
+    };
+    os.run(async {
+        let sends = async {
+            send(&far, &message(0, 0, [0; 4], 60));
+            for _ in 0..5 {
+                os::yield_now().await;
+            }
+            send(&far, &message(0, 0, [0; 4], 60));
+        };
+        os::join!(sends, poll(&first, 3), poll(&second, 9));
+    });
+    assert_eq!((first.get(), second.get()), (1, 1));
+}
