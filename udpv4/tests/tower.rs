@@ -19,10 +19,13 @@ const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const MASK: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 
+/// Payload, segment size, kind of destination.
+type Kept = (Vec<u8>, Option<u16>, Cast);
+
 /// Sends nothing by itself; keeps what comes.
 #[derive(Default)]
 struct Keep {
-    datagrams: RefCell<Vec<(Vec<u8>, Option<u16>, Cast)>>,
+    datagrams: RefCell<Vec<Kept>>,
     errors: RefCell<Vec<DatagramError>>,
 }
 
