@@ -57,7 +57,12 @@ fn run<S: Storage>(net: &Net<'_, S>, link: Link, len: usize) {
     };
     let server = listener.serve(net.b(), async |flow| echo(flow).await);
     let mut session = net.session().listen(1, 7, &listener).background(server).spawn(client);
-    assert!(session.run_for(Duration::from_secs(3000)), "{:?} {:?}", net.a().statistics(), net.b().statistics());
+    assert!(
+        session.run_for(Duration::from_secs(3000)),
+        "{:?} {:?}",
+        net.a().statistics(),
+        net.b().statistics()
+    );
     // Both ends are over and forgotten, but for TIME-WAIT.
     session.run_for(Duration::from_secs(1));
     for tcp in [net.a(), net.b()] {

@@ -301,4 +301,126 @@ on_both! {
         let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
         assert!(session.run_for(SECOND * 5));
     }
+    fn reading_where_the_data_lies(net) {
+        let listener = Listener::<2>::with_capacity();
+        let data = layer_net::pattern(60_000, 4);
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.write_all(&data).await.unwrap();
+            flow.close().await.unwrap();
+            assert_eq!(flow.info().unwrap().outstanding, 0);
+            assert!(flow.info().unwrap().rtt.is_some());
+        };
+        let server = async {
+            let flow = listener.accept(net.b()).await;
+            let (mut reader, mut writer) = flow.split();
+            let mut got: Vec<u8> = Vec::new();
+            loop {
+                let shown = reader.read_with(|bytes| {
+                    assert!(!bytes.is_empty());
+                    // Calling back is allowed, whatever it is.
+                    traits::Layer::poll(net.b(), net.clock.now(), std::task::Waker::noop());
+                    assert!(net.b().usage().connections == 1);
+                    assert!(writer.info().is_some());
+                    let used = bytes.len().div_ceil(2);
+                    got.extend(&bytes[..used]);
+                    (used, bytes.len())
+                });
+                if shown.await.unwrap().is_none() {
+                    break;
+                }
+            }
+            assert!(got == data, "{}", got.len());
+            writer.close().await.unwrap();
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 20));
+        assert_forgotten(net);
+    }
+
+    /// Both ends are let go from within the closure that reads.
+    fn aborting_while_reading(net) {
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.write_all(b"hello").await.unwrap();
+            assert_eq!(flow.read(&mut [0]).await, Err(FlowError::Reset));
+        };
+        let server = async {
+            let (mut reader, mut writer) = listener.accept(net.b()).await.split();
+            let shown = reader.read_with(|bytes| {
+                writer.abort();
+                (1, bytes.len())
+            });
+            assert_eq!(shown.await, Ok(Some(5)));
+            assert_eq!(reader.read(&mut [0]).await, Err(FlowError::Closed));
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND));
+        assert_forgotten(net);
+    }
+
+    fn behind_the_traits_of_others(net) {
+        use embedded_io_async::{Read as _, Write as _};
+        use embedded_nal_async::TcpConnect as _;
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().connect(core::net::SocketAddr::V4(B)).await.unwrap();
+            embedded_io_async::Write::write_all(&mut flow, b"ping").await.unwrap();
+            let mut back = [0; 4];
+            flow.read_exact(&mut back).await.unwrap();
+            assert_eq!(&back, b"pong");
+            let v6 = core::net::SocketAddr::from(([0; 16], 80));
+            assert_eq!(net.a().connect(v6).await.unwrap_err(), tcpv4::IoError::Ipv6);
+            flow.close().await.unwrap();
+        };
+        let server = async {
+            let (mut reader, mut writer) = listener.accept(net.b()).await.split();
+            let mut ping = [0; 4];
+            reader.read_exact(&mut ping).await.unwrap();
+            writer.write_all(b"pong").await.unwrap();
+            assert!(reader.read_exact(&mut ping).await.is_err());
+            writer.close().await.unwrap();
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND));
+        assert_forgotten(net);
+    }
+
+    /// A closed flow that is gone answers what still comes with a reset.
+    fn data_for_a_flow_that_is_gone(net) {
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.close().await.unwrap();
+        };
+        let server = async {
+            let mut flow = listener.accept(net.b()).await;
+            assert_eq!(flow.read(&mut [0]).await, Ok(0));
+            net.sleep(SECOND).await;
+            flow.write_all(b"too late").await.unwrap();
+            assert_eq!(flow.flush().await, Err(FlowError::Reset));
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 5));
+        assert_forgotten(net);
+    }
+
+    /// A peer that never closes does not hold an entry for ever.
+    fn a_closed_flow_that_is_gone_ends_by_itself(net) {
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.close().await.unwrap();
+        };
+        let server = async {
+            let flow = listener.accept(net.b()).await;
+            net.sleep(SECOND * 300).await;
+            drop(flow);
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).background(server);
+        assert!(session.run_for(SECOND * 5));
+        session.run_for(SECOND * 70);
+        assert_eq!(net.a().usage().connections, 0);
+    }
 }

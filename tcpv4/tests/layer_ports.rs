@@ -64,7 +64,8 @@ fn ports_of_peers_differ() {
             net.a().poll(net.clock.now(), Waker::noop());
         }
         net.clock.set(net.clock.now() + Duration::from_millis(1));
-        let mut ports: Vec<u16> = layer_net::raw::take(net.hosts[0].ip).iter().map(|syn| syn.src_port).collect();
+        let mut ports: Vec<u16> =
+            layer_net::raw::take(net.hosts[0].ip).iter().map(|syn| syn.src_port).collect();
         ports.sort_unstable();
         ports.dedup();
         assert!(ports.len() >= 9);

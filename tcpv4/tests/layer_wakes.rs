@@ -185,9 +185,12 @@ fn no_deadline_when_nothing_is_going_on() {
         let mut session = net
             .session()
             .listen(1, 80, &listener)
-            .background(listener.serve(net.b(), async |mut flow: tcpv4::Flow<'_, _, _>| {
-                while flow.read(&mut [0; 10]).await != Ok(0) {}
-            }))
+            .background(listener.serve(
+                net.b(),
+                async |mut flow: tcpv4::Flow<'_, _, _>| {
+                    while flow.read(&mut [0; 10]).await != Ok(0) {}
+                },
+            ))
             .background(&mut open);
         session.run_for(Duration::from_secs(10));
         drop(session);

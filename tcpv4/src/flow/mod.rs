@@ -11,7 +11,7 @@ use core::net::SocketAddrV4;
 
 use traits::{ConnectError, Connections, FlowError, Ip};
 
-use crate::connection::Settings;
+use crate::connection::{Info, Settings};
 use crate::layer::{ConnectionId, Tcp};
 use crate::storage::Storage;
 
@@ -89,6 +89,23 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
         self.handle.read(buffer).await
     }
 
+    /// Waits for data and shows it to `take` where it lies: nothing is copied.
+    /// `take` returns how many bytes it has used (more than shown counts as
+    /// all) and a result. `None` when the peer has closed and all is read.
+    ///
+    /// What is shown may be less than all that can be read, where that is not
+    /// in one piece. `take` may call back into the layer.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`]; only after all that has arrived is read.
+    pub async fn read_with<R>(
+        &mut self,
+        take: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Result<Option<R>, FlowError> {
+        self.handle.read_with(take).await
+    }
+
     /// Queues bytes to be sent and returns how many, at least one; waits for
     /// room. `Ok(0)` only for empty `bytes`. When the future is dropped before
     /// it completes, nothing was queued.
@@ -156,6 +173,11 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     /// has the fate of a dropped flow when both are dropped.
     pub fn split(self) -> (ReadHalf<'t, I, S>, WriteHalf<'t, I, S>) {
         split::split(self)
+    }
+
+    /// The connection at a glance: state, round-trip time, windows, losses.
+    pub fn info(&self) -> Option<Info> {
+        self.handle.tcp.info(self.handle.id)
     }
 
     /// What was chosen for the connection.

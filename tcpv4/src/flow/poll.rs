@@ -1,5 +1,6 @@
 //! What flows ask of the layer.
 
+use core::cell::RefMut;
 use core::future::poll_fn;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::task::{Context, Poll, Waker};
@@ -7,8 +8,9 @@ use core::task::{Context, Poll, Waker};
 use traits::{ConnectError, FlowError, Ip};
 
 use super::Handle;
-use crate::connection::{Failure, Settings, State};
-use crate::layer::{ConnectionId, Held, Owner, Tcp, Want};
+use crate::buffer::{Backing, Ring};
+use crate::connection::{self, Failure, Info, Settings};
+use crate::layer::{ConnectionId, Held, Owner, State, Tcp, Want};
 use crate::storage::Storage;
 
 /// What a connection may write at once while memory is short.
@@ -17,6 +19,21 @@ const SHORT_WRITE: usize = 4096;
 impl<I: Ip, S: Storage> Handle<'_, I, S> {
     pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize, FlowError> {
         poll_fn(|context| self.tcp.poll_read(self.id, buffer, context)).await
+    }
+
+    pub(super) async fn read_with<R>(
+        &self,
+        take: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Result<Option<R>, FlowError> {
+        if !poll_fn(|context| self.tcp.poll_readable(self.id, context)).await? {
+            return Ok(None);
+        }
+        let mut loan = Loan { tcp: self.tcp, id: self.id, ring: Ring::default(), used: 0 };
+        loan.swap();
+        let (bytes, _) = loan.ring.slices(0, loan.ring.len());
+        let (used, result) = take(bytes);
+        loan.used = used.min(bytes.len());
+        Ok(Some(result))
     }
 
     pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize, FlowError> {
@@ -42,6 +59,38 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
     }
 }
 
+/// What was received, while its reader looks at it: outside of the state, so
+/// that the reader may call back into the layer. Comes back when dropped.
+struct Loan<'t, I: Ip, S: Storage> {
+    tcp: &'t Tcp<I, S>,
+    id: ConnectionId,
+    ring: Ring<<S::Backing as Backing>::Bytes>,
+    /// Bytes read of it.
+    used: usize,
+}
+
+impl<I: Ip, S: Storage> Loan<'_, I, S> {
+    fn swap(&mut self) {
+        if let Some(held) = self.tcp.state.borrow_mut().get_mut(self.id) {
+            held.machine.swap_received(&mut self.ring);
+            held.lent = !held.lent;
+        }
+    }
+}
+
+impl<I: Ip, S: Storage> Drop for Loan<'_, I, S> {
+    fn drop(&mut self) {
+        self.swap();
+        let now = self.tcp.ip.now();
+        let mut state = self.tcp.state.borrow_mut();
+        let Some(held) = state.get_mut(self.id) else { return };
+        // Aborted meanwhile: then all of it goes.
+        let used = if held.machine.failure().is_some() { usize::MAX } else { self.used };
+        held.machine.consume(now, used);
+        self.tcp.was_read(state, self.id);
+    }
+}
+
 /// Keeps `waker` in `place`; what it displaces is to be dropped after the
 /// borrow.
 fn register(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
@@ -55,6 +104,14 @@ impl<S: Storage> Held<S> {
     /// Why it ended before its time, if it did.
     fn error(&self) -> Option<FlowError> {
         self.fate.or_else(|| self.machine.failure().map(Failure::flow_error))
+    }
+
+    /// Whether nothing more can be read after what has arrived.
+    fn end_of_stream(&self) -> Option<Result<(), FlowError>> {
+        match self.error() {
+            Some(error) => Some(Err(error)),
+            None => self.machine.is_read_closed().then_some(Ok(())),
+        }
     }
 }
 
@@ -93,16 +150,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 Failure::Unreachable => ConnectError::Unreachable,
             }));
         }
+        use connection::State::*;
         match held.machine.state() {
-            State::SynSent | State::SynReceived => {}
-            State::Established
-            | State::FinWait1
-            | State::FinWait2
-            | State::CloseWait
-            | State::Closing
-            | State::LastAck
-            | State::TimeWait
-            | State::Closed => return Poll::Ready(Ok(())),
+            SynSent | SynReceived => {}
+            Established | FinWait1 | FinWait2 | CloseWait | Closing | LastAck | TimeWait | Closed => {
+                return Poll::Ready(Ok(()));
+            }
         }
         held.wants = Want::CONNECT;
         let displaced = register(&mut held.writer, context.waker());
@@ -125,19 +178,44 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(FlowError::Closed)) };
         let count = held.machine.read(now, buffer);
         if count > 0 {
-            self.changed(state, id);
+            self.was_read(state, id);
             return Poll::Ready(Ok(count));
         }
-        if let Some(error) = held.error() {
-            return Poll::Ready(Err(error));
-        }
-        if held.machine.is_read_closed() {
-            return Poll::Ready(Ok(0));
+        if let Some(end) = held.end_of_stream() {
+            return Poll::Ready(end.map(|()| 0));
         }
         let displaced = register(&mut held.reader, context.waker());
         drop(state);
         drop(displaced);
         Poll::Pending
+    }
+
+    /// Whether there is something to read: `false` at the end of the stream.
+    fn poll_readable(&self, id: ConnectionId, context: &Context<'_>) -> Poll<Result<bool, FlowError>> {
+        let mut state = self.state.borrow_mut();
+        let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(FlowError::Closed)) };
+        if held.machine.readable() > 0 {
+            return Poll::Ready(Ok(true));
+        }
+        if let Some(end) = held.end_of_stream() {
+            return Poll::Ready(end.map(|()| false));
+        }
+        let displaced = register(&mut held.reader, context.waker());
+        drop(state);
+        drop(displaced);
+        Poll::Pending
+    }
+
+    /// The reader has made room: the task has to know only if the peer is to
+    /// be told, or the connection is over with that.
+    fn was_read(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
+        state.account(id.slot);
+        let speaks = state.get(id).is_some_and(|held| {
+            held.machine.is_ack_due() || (held.indexed && held.machine.time_wait().is_some())
+        });
+        if speaks {
+            self.changed(state, id);
+        }
     }
 
     fn poll_write(
@@ -148,19 +226,20 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     ) -> Poll<Result<usize, FlowError>> {
         let now = self.ip.now();
         let mut state = self.state.borrow_mut();
-        let short = state.is_short_of_memory();
+        let free = state.limits.bytes.saturating_sub(state.bytes);
         let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(FlowError::Closed)) };
         if let Some(error) = held.error() {
             return Poll::Ready(Err(error));
         }
-        // While memory is short, a little at a time, each when the one before
-        // was acknowledged.
-        let (bytes_now, want) = match short {
-            false => (bytes, Want::WRITE),
-            true if held.machine.is_flushed() => (bytes.get(..SHORT_WRITE).unwrap_or(bytes), Want::FLUSH),
-            true => (&bytes[..0], Want::FLUSH),
+        // No more than half of what is left of the layer's memory; and when
+        // that is little, a little at a time, each when the one before was
+        // acknowledged.
+        let (most, want) = match free / 2 {
+            share @ SHORT_WRITE.. => (share, Want::WRITE),
+            _ if held.machine.is_flushed() => (SHORT_WRITE, Want::FLUSH),
+            _ => (0, Want::FLUSH),
         };
-        match held.machine.write(now, bytes_now) {
+        match held.machine.write(now, bytes.get(..most).unwrap_or(bytes)) {
             Err(failure) => return Poll::Ready(Err(failure.flow_error())),
             Ok(count) if count > 0 || bytes.is_empty() => {
                 self.changed(state, id);
@@ -211,6 +290,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let woken = held.wake_for(crate::connection::Events::FAILED);
         self.changed(state, id);
         woken.wake();
+    }
+
+    pub(super) fn info(&self, id: ConnectionId) -> Option<Info> {
+        self.state.borrow().get(id).map(|held| held.machine.info())
     }
 
     pub(super) fn configure(&self, id: ConnectionId, settings: &Settings) {

@@ -5,6 +5,7 @@ use core::fmt;
 use traits::{FlowError, Ip};
 
 use super::{Flow, Handle};
+use crate::connection::Info;
 use crate::storage::Storage;
 
 /// The half of a flow that reads.
@@ -31,9 +32,7 @@ impl<I: Ip, S: Storage> fmt::Debug for WriteHalf<'_, I, S> {
     }
 }
 
-pub(super) fn split<'t, I: Ip, S: Storage>(
-    flow: Flow<'t, I, S>,
-) -> (ReadHalf<'t, I, S>, WriteHalf<'t, I, S>) {
+pub(super) fn split<'t, I: Ip, S: Storage>(flow: Flow<'t, I, S>) -> (ReadHalf<'t, I, S>, WriteHalf<'t, I, S>) {
     let Handle { tcp, id } = &flow.handle;
     let (tcp, id) = (*tcp, *id);
     tcp.share(id);
@@ -50,14 +49,26 @@ impl<'t, I: Ip, S: Storage> ReadHalf<'t, I, S> {
         self.handle.read(buffer).await
     }
 
+    /// Reads as [`Flow::read_with`].
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn read_with<R>(
+        &mut self,
+        take: impl FnOnce(&[u8]) -> (usize, R),
+    ) -> Result<Option<R>, FlowError> {
+        self.handle.read_with(take).await
+    }
+
     /// The whole flow again, or both halves when they are not of one flow.
     ///
     /// # Errors
     ///
     /// The halves as they were.
     pub fn reunite(self, other: WriteHalf<'t, I, S>) -> Result<Flow<'t, I, S>, (Self, WriteHalf<'t, I, S>)> {
-        let same = self.handle.id == other.flow.handle.id
-            && core::ptr::eq(self.handle.tcp, other.flow.handle.tcp);
+        let same =
+            self.handle.id == other.flow.handle.id && core::ptr::eq(self.handle.tcp, other.flow.handle.tcp);
         // What is left of this half is dropped: one handle is left.
         if same { Ok(other.flow) } else { Err((self, other)) }
     }
@@ -107,6 +118,11 @@ impl<I: Ip, S: Storage> WriteHalf<'_, I, S> {
     /// See [`FlowError`].
     pub async fn close(&mut self) -> Result<(), FlowError> {
         self.flow.close().await
+    }
+
+    /// The connection at a glance, as [`Flow::info`].
+    pub fn info(&self) -> Option<Info> {
+        self.flow.info()
     }
 
     /// Ends both directions at once with a reset.

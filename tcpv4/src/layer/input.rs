@@ -37,22 +37,14 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// `listeners` says who listens on a port: asked when a SYN arrives, and
     /// again when its handshake ends, so that a listener may come and go at
     /// any time. Nothing is sent from here; the task is woken.
-    pub fn input<'l>(
-        &self,
-        inbound: Inbound<'_>,
-        mut listeners: impl FnMut(u16) -> Option<&'l dyn Accept>,
-    ) {
+    pub fn input<'l>(&self, inbound: Inbound<'_>, mut listeners: impl FnMut(u16) -> Option<&'l dyn Accept>) {
         match inbound {
             Inbound::Packet(packet) => self.input_packet(&packet, &mut listeners),
             Inbound::Error(error) => self.input_error(&error),
         }
     }
 
-    fn input_packet<'l>(
-        &self,
-        packet: &Packet<'_>,
-        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
-    ) {
+    fn input_packet<'l>(&self, packet: &Packet<'_>, listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>) {
         let counters = &self.counters;
         counters.received.count();
         if packet.cast != Cast::Unicast {
@@ -69,8 +61,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if src == 0 || dst == 0 {
             return counters.bad_port.count();
         }
-        let tuple =
-            Tuple { local: packet.dst, remote: packet.src, local_port: dst, remote_port: src };
+        let tuple = Tuple { local: packet.dst, remote: packet.src, local_port: dst, remote_port: src };
         self.input_segment(&tuple, &segment, listeners);
     }
 
@@ -137,14 +128,20 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         segment: &Segment<'_>,
     ) -> Next {
         let mut segment = *segment;
-        if state.is_short_of_memory() && !segment.payload.is_empty() {
-            self.give_up_one(state, now);
-            // What it acknowledges counts all the same.
-            segment.payload = &[];
-            segment.control = segment.control.filter(|control| *control == Control::Rst);
+        let short = state.is_short_of_memory();
+        if short && !segment.payload.is_empty() {
+            self.give_up_one(state);
             self.counters.no_memory.count();
         }
         let Some(held) = state.connections.get_mut(slot) else { return Next::Done };
+        if held.lent {
+            self.counters.reentered.count();
+        }
+        if (short || held.lent) && !segment.payload.is_empty() {
+            // What it acknowledges counts all the same.
+            segment.payload = &[];
+            segment.control = segment.control.filter(|control| *control == Control::Rst);
+        }
         let outcome = held.machine.handle_segment(now, &segment);
         let woken = held.wake_for(outcome.events);
         let seconds = (now.as_millis() / 1000) as u32;
@@ -342,7 +339,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
     }
 
-    fn answer_with_cookie(&self, state: &mut State<S>, now: Instant, mut half_open: HalfOpen, syn: &Segment<'_>) {
+    fn answer_with_cookie(
+        &self,
+        state: &mut State<S>,
+        now: Instant,
+        mut half_open: HalfOpen,
+        syn: &Segment<'_>,
+    ) {
         let tuple = half_open.tuple;
         let iss = cookie::make(&self.secret, &tuple, syn, now);
         half_open.iss = iss;

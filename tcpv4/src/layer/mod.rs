@@ -24,8 +24,7 @@ use crate::stats::{Counters, Statistics};
 use crate::storage::{Fixed, Limits, Memory, Storage};
 
 pub use state::ConnectionId;
-use state::State;
-pub(crate) use state::{Held, Owner, Want};
+pub(crate) use state::{Held, Owner, State, Want};
 
 /// TCP over an [`Ip`].
 ///

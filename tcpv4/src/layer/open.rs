@@ -89,7 +89,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = half_open.tuple;
         let mtu = self.ip.route(tuple.remote, Some(tuple.local)).map_or(MTU_UNKNOWN, |path| path.mtu);
         let settings = self.settings.get();
-        let passive = passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu, &settings);
+        let passive =
+            passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu, &settings);
         let mut state = self.state.borrow_mut();
         if state.find(hash, &tuple) != from.map(|(_, entry)| entry) {
             self.counters.reentered.count();

@@ -8,13 +8,13 @@ use wire::{Checksum, Protocol};
 use super::open::MTU_UNKNOWN;
 use super::state::{Woken, initial_window};
 use super::{ConnectionId, Owner, State, Tcp};
+use crate::Mss;
 use crate::connection::Budget;
 use crate::segment::{Control, Marks, Purpose, Transmit};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::time_wait::TimeWait;
 use crate::wire::{self as format, CHECKSUM_OFFSET, Ports};
-use crate::Mss;
 
 /// Segments that a connection sends before it is another's turn. A large one
 /// counts once.

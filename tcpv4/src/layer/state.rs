@@ -59,6 +59,8 @@ pub(crate) struct Held<S: Storage> {
     pub(crate) owner: Owner,
     /// Whether the index still leads here.
     pub(crate) indexed: bool,
+    /// Whether what was received is on loan to the reader.
+    pub(crate) lent: bool,
     /// Why it is over, where the machine doesn't know.
     pub(crate) fate: Option<FlowError>,
     /// What the writer waits for.
@@ -366,6 +368,7 @@ pub(crate) fn held<S: Storage>(machine: Connection<S::Backing>, tuple: Tuple, ow
         tuple,
         owner,
         indexed: true,
+        lent: false,
         fate: None,
         wants: Want::empty(),
         confirmed: 0,

@@ -66,7 +66,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let half_open = state.half_open_lists.iter().skip(1).filter_map(|list| list.front());
         let half_open = half_open.filter_map(|slot| state.half_open.get(slot)).map(|h| h.deadline).min();
         let time_wait = state.time_wait_list.front().and_then(|slot| state.time_wait.get(slot));
-        let first = [state.timers.next(), half_open, time_wait.map(|t| t.deadline)].into_iter().flatten().min()?;
+        let first =
+            [state.timers.next(), half_open, time_wait.map(|t| t.deadline)].into_iter().flatten().min()?;
         // What is due now was done, or waits for the device.
         Some(first.max(now + Duration::from_millis(1)))
     }
@@ -110,7 +111,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// When memory is short: resets a connection that nobody owns any more,
     /// the next one that holds data. Looks at a few at a time.
-    pub(super) fn give_up_one(&self, state: &mut State<S>, _: Instant) {
+    pub(super) fn give_up_one(&self, state: &mut State<S>) {
         const LOOK_AT: u32 = 32;
         let end = state.connections.end();
         for _ in 0..LOOK_AT.min(end) {

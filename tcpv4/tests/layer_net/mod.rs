@@ -37,14 +37,8 @@ pub struct Link {
 }
 
 impl Link {
-    pub const CLEAN: Self = Self {
-        delay: Duration::from_millis(5),
-        lost: 0,
-        twice: 0,
-        late: 0,
-        corrupt: 0,
-        large_receive: false,
-    };
+    pub const CLEAN: Self =
+        Self { delay: Duration::from_millis(5), lost: 0, twice: 0, late: 0, corrupt: 0, large_receive: false };
     pub const BAD: Self = Self { lost: 50, twice: 20, late: 50, corrupt: 10, ..Self::CLEAN };
 }
 
