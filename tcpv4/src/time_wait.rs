@@ -76,6 +76,17 @@ impl TimeWait {
         acknowledgement(self.snd_nxt, self.rcv_nxt, self.window, timestamps)
     }
 
+    /// Where a connection that takes the tuple over begins: beyond all that
+    /// this one used.
+    pub(crate) fn next_iss(&self) -> SeqNum {
+        self.snd_nxt + 65_537
+    }
+
+    /// Whether this side may open the tuple anew.
+    pub(crate) fn is_reusable(&self, now: Instant) -> bool {
+        self.ts_recent.is_some() && self.deadline + Duration::from_secs(1) <= now + DURATION
+    }
+
     /// RFC 9293 §3.10.7.4 for TIME-WAIT.
     pub(crate) fn handle(&mut self, now: Instant, segment: &Segment<'_>) -> Verdict {
         // RFC 1337: a reset does not end TIME-WAIT.
@@ -90,7 +101,7 @@ impl TimeWait {
         if segment.control == Some(Control::Syn) && segment.ack.is_none() {
             // RFC 6191 §2: by timestamp where there is one, else by sequence.
             if newer.is_some_and(|by| by > 0) || (!old && segment.seq.after(self.rcv_nxt)) {
-                return Verdict::Reuse { iss: self.snd_nxt + 65_537 };
+                return Verdict::Reuse { iss: self.next_iss() };
             }
             return self.acknowledge(now, false);
         }

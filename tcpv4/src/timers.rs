@@ -19,7 +19,11 @@ impl<T> Array<T> for alloc::vec::Vec<T> {
         true
     }
 
+    /// Gives memory back when little of it is used.
     fn pop(&mut self) -> Option<T> {
+        if self.capacity() > 1024 && self.len() < self.capacity() / 8 {
+            self.shrink_to(self.capacity() / 2);
+        }
         self.pop()
     }
 }

@@ -212,6 +212,71 @@ on_both! {
         assert_forgotten(net);
     }
 
+    /// The small entry takes over while the flow is still held; it outlives
+    /// or is outlived by that.
+    fn a_flow_held_beyond_time_wait(net) {
+        for held in [5, 100] {
+            let listener = Listener::<2>::with_capacity();
+            let client = async {
+                let mut flow = net.a().create_connection(B).await.unwrap();
+                flow.close().await.unwrap();
+                assert_eq!(flow.read(&mut [0]).await, Ok(0));
+                net.sleep(SECOND * held).await;
+                assert_eq!(net.a().usage().time_wait, usize::from(held < 60));
+                assert_eq!(flow.read(&mut [0]).await, Ok(0));
+                assert_eq!(flow.write(b"x").await, Err(FlowError::Closed));
+                assert_eq!(flow.flush().await, Ok(()));
+            };
+            let server = async {
+                let mut flow = listener.accept(net.b()).await;
+                assert_eq!(flow.read(&mut [0]).await, Ok(0));
+                flow.close().await.unwrap();
+                net.sleep(SECOND * held).await;
+                assert_eq!(flow.read(&mut [0]).await, Ok(0));
+            };
+            let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+            assert!(session.run_for(SECOND * 200));
+            let polls = net.hosts[0].ip.polls.get();
+            assert_forgotten(net);
+            assert!(net.hosts[0].ip.polls.get() < polls + 10, "no timer is left that fires in vain");
+            net.session().run_for(SECOND * 61);
+        }
+    }
+
+    /// Both sides open at the same time (RFC 9293 §3.5, figure 7).
+    fn both_open(net) {
+        let meet = |host: u8| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, host), 7000);
+        let talk = |from: usize| async move {
+            let tcp = [net.a(), net.b()][from];
+            let mut flow = tcp.create_connection_from(7000, meet(2 - from as u8)).await.unwrap();
+            assert_eq!(flow.local().port(), 7000);
+            flow.write_all(&[from as u8]).await.unwrap();
+            let mut byte = [9];
+            assert_eq!(flow.read(&mut byte).await, Ok(1));
+            assert_eq!(usize::from(byte[0]), 1 - from);
+            flow.close().await.unwrap();
+            assert_eq!(flow.read(&mut byte).await, Ok(0));
+        };
+        assert!(net.session().spawn(talk(0)).spawn(talk(1)).run_for(SECOND * 5));
+        assert_forgotten(net);
+    }
+
+    fn a_port_in_use_is_not_taken_twice(net) {
+        net.link.set(layer_net::Link { lost: 1000, ..layer_net::Link::CLEAN });
+        let client = async {
+            let mut one = Box::pin(net.a().create_connection_from(7000, B));
+            std::future::poll_fn(|context| {
+                assert!(one.as_mut().poll(context).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            let two = net.a().create_connection_from(7000, B).await;
+            assert_eq!(two.unwrap_err(), ConnectError::PortsExhausted);
+            assert_eq!(net.a().create_connection_from(0, B).await.unwrap_err(), ConnectError::InvalidAddress);
+        };
+        assert!(net.session().spawn(client).run_for(SECOND));
+    }
+
     fn one_half_keeps_it_open(net) {
         let listener = Listener::<2>::with_capacity();
         let client = async {
@@ -361,7 +426,7 @@ on_both! {
     }
 
     fn behind_the_traits_of_others(net) {
-        use embedded_io_async::{Read as _, Write as _};
+        use embedded_io_async::Read as _;
         use embedded_nal_async::TcpConnect as _;
         let listener = Listener::<2>::with_capacity();
         let client = async {

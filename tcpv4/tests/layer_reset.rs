@@ -93,7 +93,7 @@ on_both! {
         assert_eq!(net.a().statistics().bad_checksum, 1);
         input(&Raw::new(SYN | FIN, 100, 0).bytes());
         assert_eq!(net.a().statistics().bad_flags, 1);
-        input(&Raw::new(SYN, 100, 0).to_port(0).bytes());
+        input(&Raw::new(SYN, 100, 0).toward(0).bytes());
         input(&Raw::new(SYN, 100, 0).from(PEER, 0).bytes());
         assert_eq!(net.a().statistics().bad_port, 2);
         assert_eq!(speak(net), []);

@@ -140,3 +140,10 @@ fn the_byte_budget() {
         assert_eq!(net.a().statistics().given_up + net.b().statistics().given_up, 0);
     });
 }
+
+#[test]
+fn an_idle_connection_is_small() {
+    let (slot, machine) = tcpv4::Tcp::<&layer_net::MockIp>::connection_size();
+    std::println!("{slot} bytes a slot, {machine} of them the machine's");
+    assert!(slot <= 352, "{slot}");
+}

@@ -139,3 +139,36 @@ fn the_oldest_makes_room() {
         assert_eq!(speak(net)[0].flags, RST);
     });
 }
+
+/// RFC 6191 from this side: when all ports towards a peer are in TIME-WAIT,
+/// the tuples are used again after a second.
+#[test]
+fn ports_in_time_wait_are_used_again() {
+    layer_net::with_heap(|net| {
+        let listener = Listener::<4>::with_capacity();
+        let b = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
+        net.link.set(layer_net::Link { delay: Duration::ZERO, ..layer_net::Link::CLEAN });
+        let client = async {
+            for n in 0..28_300 {
+                let mut flow = match net.a().create_connection(b).await {
+                    Ok(flow) => flow,
+                    Err(error) => {
+                        assert_eq!((error, n), (traits::ConnectError::PortsExhausted, 28_232));
+                        net.sleep(SECOND * 2).await;
+                        net.a().create_connection(b).await.unwrap()
+                    }
+                };
+                flow.close().await.unwrap();
+                assert_eq!(flow.read(&mut [0; 10]).await, Ok(0));
+            }
+        };
+        let server = listener.serve(net.b(), async |mut flow: Flow<'_, _, _>| {
+            assert_eq!(flow.read(&mut [0; 10]).await, Ok(0));
+            flow.close().await.unwrap();
+        });
+        let mut session = net.session().listen(1, 80, &listener).background(server).spawn(client);
+        assert!(session.run_for(SECOND * 30), "{:?}", net.a().statistics());
+        assert_eq!(net.a().statistics().time_wait_reused, 68);
+        assert_eq!(net.a().statistics().retransmitted, 0);
+    });
+}

@@ -239,8 +239,27 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     ///
     /// See [`ConnectError`].
     pub async fn create_connection(&self, dst: SocketAddrV4) -> Result<Flow<'_, I, S>, ConnectError> {
-        let flow = Flow::new(self, self.open(dst)?);
-        poll_fn(|context| self.poll_connected(flow.handle.id, context)).await?;
+        self.connected(self.open(dst, None)?).await
+    }
+
+    /// The same from a port of one's own choice, with which two hosts can
+    /// also open a connection both at once.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]; [`PortsExhausted`](ConnectError::PortsExhausted)
+    /// when the port is in use towards that peer.
+    pub async fn create_connection_from(
+        &self,
+        port: u16,
+        dst: SocketAddrV4,
+    ) -> Result<Flow<'_, I, S>, ConnectError> {
+        self.connected(self.open(dst, Some(port))?).await
+    }
+
+    async fn connected(&self, id: ConnectionId) -> Result<Flow<'_, I, S>, ConnectError> {
+        let flow = Flow::new(self, id);
+        poll_fn(|context| self.poll_connected(id, context)).await?;
         Ok(flow)
     }
 }

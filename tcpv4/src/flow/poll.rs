@@ -287,7 +287,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             self.counters.aborted.count();
         }
         held.machine.abort();
-        let woken = held.wake_for(crate::connection::Events::FAILED);
+        let woken = held.wake_for(connection::Events::FAILED);
         self.changed(state, id);
         woken.wake();
     }

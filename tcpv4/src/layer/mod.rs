@@ -34,6 +34,37 @@ pub(crate) use state::{Held, Owner, State, Want};
 /// from [`Listener`](crate::Listener)s.
 ///
 /// Its memory is bounded by [`Limits`].
+///
+/// ```
+/// # use traits::{Inbound, Ip, Layer, Rng, Time};
+/// use tcpv4::{Listener, Tcp};
+///
+/// # async fn example<I: Ip>(i: I, mut random: impl Rng, time: &impl Time, packets: &[Inbound<'_>]) {
+/// let tcp = Tcp::connect(&i, &mut random);
+/// let http = Listener::new();
+///
+/// // From within `i.input(…)`:
+/// # for s in packets.iter().copied() {
+/// tcp.input(s, |port| match port {
+///     80 => Some(&http),
+///     _ => None,
+/// });
+/// # }
+///
+/// let web = http.serve(&tcp, async |mut flow| {
+///     let (dst, port) = (flow.dest().ip(), flow.dest().port());
+///     let mut buf = [0; 1024];
+///     match flow.read(&mut buf).await {
+///         Ok(0) => { /* the end of the stream */ }
+///         Ok(n) => drop(flow.write_all(&buf[..n]).await),
+///         Err(error) => { /* the connection is lost */ }
+///     }
+///     let _ = flow.close().await;
+/// });
+///
+/// embassy_futures::join::join(web, tcp.run(time)).await;
+/// # }
+/// ```
 pub struct Tcp<I, S: Storage = crate::DefaultStorage> {
     pub(crate) ip: I,
     pub(crate) state: RefCell<State<S>>,
@@ -118,6 +149,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     pub fn usage(&self) -> Usage {
         // A listener's closure may ask: then the state is not borrowed.
         self.state.try_borrow().map(|state| state.usage()).unwrap_or_default()
+    }
+
+    /// Bytes that one connection takes in the tables while it is idle, beside
+    /// 11 to 22 of the index; and how many of them are the state machine's.
+    pub const fn connection_size() -> (usize, usize) {
+        (size_of::<crate::table::Slot<Held<S>>>(), size_of::<crate::connection::Connection<S::Backing>>())
     }
 
     /// The layer below.

@@ -15,7 +15,7 @@ use crate::segment::Segment;
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::wire::Options;
-use crate::{Mss, WindowScale, cookie};
+use crate::{Mss, SeqNum, WindowScale, cookie};
 
 /// What a path is taken to carry when none is known at the moment.
 pub(super) const MTU_UNKNOWN: usize = 1500;
@@ -103,13 +103,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         };
         let machine = Connection::accept(now, &passive, &settings, buffers);
         let since = (now.as_millis() / 1000) as u32;
-        let id = match state.insert(hash, held(machine, tuple, Owner::Listener(since)), from.map(|f| f.1)) {
-            Ok(id) => id,
-            Err(held) => {
-                state.storage.give_buffers(held.machine.into_buffers());
-                self.counters.no_room.count();
-                return false;
-            }
+        let held = held(machine, tuple, Owner::Listener(since));
+        let Some(id) = state.insert(hash, held, from.map(|(_, entry)| entry)) else {
+            self.counters.no_room.count();
+            return false;
         };
         if let Some((half_open, _)) = from {
             state.release_half_open(&self.secret, half_open, false);
@@ -161,10 +158,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         self.wake_task();
     }
 
-    /// Starts an active open, and gives it to a flow.
-    pub(crate) fn open(&self, dst: SocketAddrV4) -> Result<ConnectionId, ConnectError> {
+    /// Starts an active open for a flow, from `port` or one of the layer's
+    /// choice.
+    pub(crate) fn open(&self, dst: SocketAddrV4, port: Option<u16>) -> Result<ConnectionId, ConnectError> {
         let remote = *dst.ip();
         if dst.port() == 0
+            || port == Some(0)
             || remote.is_unspecified()
             || remote.is_broadcast()
             || remote.is_multicast()
@@ -183,34 +182,51 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             self.counters.no_room.count();
             return Err(ConnectError::NoRoom);
         }
-        let tuple = Tuple::new(SocketAddrV4::new(path.src, 0), dst);
-        let free = |tuple: &Tuple| state.find(self.secret.table(tuple), tuple).is_none();
-        let tuple = self.ports.choose(&self.secret, tuple, free).ok_or(ConnectError::PortsExhausted)?;
+        let tuple = Tuple::new(SocketAddrV4::new(path.src, port.unwrap_or(0)), dst);
+        let chosen = match port {
+            None => self.choose_port(&mut state, now, tuple),
+            Some(_) if state.find(self.secret.table(&tuple), &tuple).is_some() => None,
+            Some(_) => Some((tuple, self.secret.isn(&tuple, now))),
+        };
+        let (tuple, iss) = chosen.ok_or(ConnectError::PortsExhausted)?;
         let settings = self.settings.get();
         let Some(buffers) = state.storage.take_buffers() else {
             self.counters.no_room.count();
             return Err(ConnectError::NoRoom);
         };
-        let open = Open {
-            iss: self.secret.isn(&tuple, now),
-            ts_offset: self.secret.timestamp_offset(&tuple),
-            mtu: path.mtu,
-        };
+        let open = Open { iss, ts_offset: self.secret.timestamp_offset(&tuple), mtu: path.mtu };
         let machine = Connection::connect(now, &open, &settings, buffers);
         let hash = self.secret.table(&tuple);
-        let id = match state.insert(hash, held(machine, tuple, Owner::Flow(1)), None) {
-            Ok(id) => id,
-            Err(held) => {
-                state.storage.give_buffers(held.machine.into_buffers());
-                self.counters.no_room.count();
-                return Err(ConnectError::NoRoom);
-            }
+        let Some(id) = state.insert(hash, held(machine, tuple, Owner::Flow(1)), None) else {
+            self.counters.no_room.count();
+            return Err(ConnectError::NoRoom);
         };
         self.counters.opened.count();
         state.mark(id.slot);
         drop(state);
         self.tasks.wake();
         Ok(id)
+    }
+
+    /// A free local port and an initial sequence number; where no port is
+    /// free, one whose connection has been in TIME-WAIT for a second or more
+    /// and used timestamps, by which the peer tells old from new (RFC 6191).
+    fn choose_port(&self, state: &mut State<S>, now: Instant, tuple: Tuple) -> Option<(Tuple, SeqNum)> {
+        let find = |tuple: &Tuple| state.find(self.secret.table(tuple), tuple);
+        if let Some(tuple) = self.ports.choose(&self.secret, tuple, |tuple| find(tuple).is_none()) {
+            return Some((tuple, self.secret.isn(&tuple, now)));
+        }
+        let over = |tuple: &Tuple| match find(tuple) {
+            Some(Entry::TimeWait(slot)) => state.time_wait.get(slot).filter(|old| old.is_reusable(now)),
+            Some(Entry::Connection(_) | Entry::HalfOpen(_)) | None => None,
+        };
+        let tuple = self.ports.choose(&self.secret, tuple, |tuple| over(tuple).is_some())?;
+        let iss = over(&tuple)?.next_iss();
+        if let Some(Entry::TimeWait(slot)) = find(&tuple) {
+            state.release_time_wait(&self.secret, slot);
+            self.counters.time_wait_reused.count();
+        }
+        Some((tuple, iss))
     }
 
     /// A user of a connection has changed something: the task looks at it.

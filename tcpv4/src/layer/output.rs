@@ -193,7 +193,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if let Some(sent) = sent {
             held.machine.transmitted(now, &sent);
         }
-        if held.fate.is_some() || !held.indexed {
+        if !held.indexed {
             return None;
         }
         held.machine.poll_transmit(now, budget)
@@ -245,7 +245,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             let entry = TimeWait::new(tuple, &remains, now);
             self.enter_time_wait(state_ref, id.slot, entry);
             gone = self.retire(state_ref, id.slot);
-        } else if held.machine.is_done() || held.fate.is_some() {
+        } else if !held.indexed || held.machine.is_done() {
             gone = self.retire(state_ref, id.slot);
         } else if let Some(deadline) = held.deadline() {
             state_ref.timers.fire_by(id.slot, deadline.max(now));

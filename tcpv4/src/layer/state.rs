@@ -145,10 +145,8 @@ impl<S: Storage> Held<S> {
 
     /// When the layer has to look at it.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        if self.fate.is_some() {
-            return None;
-        }
-        [self.machine.next_timeout(), self.accept_deadline()].into_iter().flatten().min()
+        let own = if self.indexed { self.machine.next_timeout() } else { None };
+        [own, self.accept_deadline()].into_iter().flatten().min()
     }
 }
 
@@ -233,28 +231,27 @@ impl<S: Storage> State<S> {
             || self.half_open_lists.first().is_some_and(|owed| owed.front().is_some())
     }
 
-    /// Adds a connection under its tuple, which is free; gives the index's
-    /// word that it is `instead` of what stood there.
-    pub(crate) fn insert(
-        &mut self,
-        hash: u32,
-        held: Held<S>,
-        instead: Option<Entry>,
-    ) -> Result<ConnectionId, Held<S>> {
-        let slot = self.connections.insert(held)?;
-        let entry = Entry::Connection(slot);
-        let indexed = match instead {
-            Some(old) => self.index.replace(hash, old, entry),
-            None => self.index.insert(hash, entry),
+    /// Adds a connection under its tuple, in the place of the entry `instead`
+    /// or where none stands. `None` when there is no room.
+    pub(crate) fn insert(&mut self, hash: u32, held: Held<S>, instead: Option<Entry>) -> Option<ConnectionId> {
+        let refused = match self.connections.insert(held) {
+            Ok(slot) => {
+                let entry = Entry::Connection(slot);
+                let indexed = match instead {
+                    Some(old) => self.index.replace(hash, old, entry),
+                    None => self.index.insert(hash, entry),
+                };
+                if indexed {
+                    return Some(self.id(slot));
+                }
+                self.connections.remove(slot, &mut self.dirty)
+            }
+            Err(held) => Some(held),
         };
-        if indexed {
-            return Ok(self.id(slot));
+        if let Some(held) = refused {
+            self.storage.give_buffers(held.machine.into_buffers());
         }
-        match self.connections.remove(slot, &mut self.dirty) {
-            Some(held) => Err(held),
-            // The slot was filled just now.
-            None => Ok(self.id(slot)),
-        }
+        None
     }
 
     /// Counts what a connection holds by now.

@@ -218,7 +218,7 @@ fn put(cells: &mut [Cell], cell: Cell) -> bool {
 /// Where a hash wants to be: its share of the array, of any size.
 #[inline]
 const fn home(hash: u32, size: usize) -> usize {
-    (hash as u64 * size as u64 >> 32) as usize
+    ((hash as u64 * size as u64) >> 32) as usize
 }
 
 #[inline]

@@ -55,7 +55,7 @@ impl Raw {
         self
     }
 
-    pub fn to_port(mut self, port: u16) -> Self {
+    pub fn toward(mut self, port: u16) -> Self {
         self.dst_port = port;
         self
     }
