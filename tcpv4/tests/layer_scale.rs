@@ -141,6 +141,66 @@ fn the_byte_budget() {
     });
 }
 
+/// What is closed and forgotten here, and waits for a peer that takes no data,
+/// is given up before others starve.
+#[test]
+fn orphans_are_given_up_when_memory_is_short() {
+    let mut limits = Limits::default();
+    limits.bytes = 40_000;
+    with_limits(limits, |net| {
+        let listener = Listener::<4>::with_capacity();
+        let speak = || {
+            net.a().poll(net.clock.now(), Waker::noop());
+            take(net.hosts[0].ip)
+        };
+        let accept = |port: u16| {
+            Raw::new(SYN, 1000, 0).from(layer_net::raw::PEER, port).input(net.a(), Some(&listener));
+            let iss = speak()[0].seq;
+            let mut ack = Raw::new(ACK, 1001, iss + 1).from(layer_net::raw::PEER, port);
+            ack.window = 0;
+            ack.input(net.a(), Some(&listener));
+            let mut accept = Box::pin(listener.accept(net.a()));
+            match accept.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(flow) => (flow, iss + 1),
+                Poll::Pending => panic!(),
+            }
+        };
+        let (mut reader, next) = accept(2);
+        let (mut orphan, _) = accept(1);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..20 {
+            if Box::pin(orphan.write(&[1; 5000])).as_mut().poll(&mut context).is_pending() {
+                break;
+            }
+        }
+        assert!(Box::pin(orphan.close()).as_mut().poll(&mut context).is_pending());
+        drop(orphan);
+        speak();
+        let data = |n: u32| {
+            let seq = 1001 + 1000 * n;
+            let raw = Raw::new(ACK, seq, next).from(layer_net::raw::PEER, 2).payload(&[n as u8; 1000]);
+            raw.input(net.a(), Some(&listener));
+            speak()
+        };
+        // Data for the others, until there is no memory left for more.
+        let mut n = 0;
+        while net.a().statistics().no_memory == 0 {
+            data(n);
+            n += 1;
+            assert!(n < 60);
+        }
+        assert_eq!(net.a().statistics().given_up, 1);
+        assert_eq!(net.a().usage().connections, 1);
+        // What was dropped comes again, and is taken now.
+        data(n - 1);
+        assert_eq!(net.a().statistics().no_memory, 1);
+        let mut buffer = vec![0; 100_000];
+        let mut read = Box::pin(reader.read(&mut buffer));
+        let Poll::Ready(Ok(count)) = read.as_mut().poll(&mut context) else { panic!() };
+        assert_eq!(count, n as usize * 1000);
+    });
+}
+
 #[test]
 fn an_idle_connection_is_small() {
     let (slot, machine) = tcpv4::Tcp::<&layer_net::MockIp>::connection_size();
