@@ -122,7 +122,9 @@ impl HalfOpen {
     /// Notes that the SYN-ACK was sent.
     pub(crate) fn sent(&mut self, now: Instant) {
         self.deadline = now + patience(self.attempts);
-        self.attempts = self.attempts.saturating_add(1);
+        // A peer that repeats its SYN gets an answer each time, also beyond
+        // what is repeated without being asked.
+        self.attempts = (self.attempts + 1).min(RETRIES + 1);
     }
 
     /// When the SYN-ACK was sent, if it was sent once only (Karn's rule).

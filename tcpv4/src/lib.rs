@@ -1,4 +1,54 @@
-//! TCP over any [`Ip`](traits::Ip).
+//! TCP (RFC 9293) over any [`Ip`](traits::Ip).
+//!
+//! ```text
+//!              input                                      poll (the task)
+//!                │                                               │
+//!    wire: header, checksum, options ─▶ Segment          timers that are due
+//!                │                                               │
+//!    table: which connection?                      replies · SYN-ACKs · dirty list
+//!     │         │            │         │                         │
+//!  TIME-WAIT  half-open  Connection  nobody              Connection::poll_transmit
+//!     │         │ ACK        │         │                         │ ranges
+//!     │         ▼            │      listener? ── SYN ─▶ half-open│
+//!     │     Listener         │         │  no                     ▼
+//!     ▼         │            ▼         ▼              one emit site ──▶ Ip::write
+//!   reply      Flow     dirty, woken  reset owed       header, options, data copied
+//!                │                                     once from the send queue
+//!   read, write, close ◀─▶ Connection                            │
+//!                                                      Connection::transmitted
+//! ```
+//!
+//! **`input` learns, the task speaks.** Segments of a batch only change state;
+//! [`Layer::poll`](traits::Layer::poll) then answers all of them at once, and
+//! looks only at connections that have something to say.
+//!
+//! | room | what it owns | what it never knows |
+//! |---|---|---|
+//! | [`connection`] | a connection's state, without I/O | the table, wakers, IP |
+//! | [`send`], [`receive`] | bytes, windows, what was sent and what is missing | timers |
+//! | [`recovery`] | what was lost | the congestion window |
+//! | [`congestion`] | how much may be under way | which bytes |
+//! | [`wire`], [`segment`] | bytes and their meaning | connections |
+//! | `table`, `timers` | tuple → slot, lists, deadlines | the protocol |
+//! | `half_open`, `cookie`, `time_wait` | small entries before and after a connection | buffers |
+//! | `layer` | all of these, and the one emit site | what they decide |
+//! | [`Listener`], [`Flow`] | who waits; a name of a connection | segments |
+//!
+//! # Memory
+//!
+//! [`Tcp::connect`] grows on demand (feature `alloc`):
+//! buffers exist while there is data in them. [`Tcp::connect_in`] lives in
+//! [`Memory`] that the caller hands over and needs no allocator. Both are
+//! bounded; see [`Limits`].
+//!
+//! # Under attack
+//!
+//! Half-open connections are entries of 64 bytes and no part of a listener's
+//! backlog; when all are taken, SYNs are answered with cookies that keep MSS,
+//! window scale and SACK. Initial sequence numbers (RFC 6528), timestamp
+//! offsets, ports (RFC 6056), cookies and the table's hash come from one key
+//! drawn at `connect`. Resets are limited to 1000 a second. Everything
+//! dropped is counted by its reason: [`Statistics`].
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -131,11 +131,12 @@ impl<S: Storage> Chaos<'_, '_, S> {
         match *step {
             Step::Segment { port, flags, seq, ack, len, options, window } => {
                 let known = self.known.get(&port).copied().unwrap_or(Known { seq: 1000, ack: 0, port: 80 });
-                let mut raw = Raw::new(flags, known.seq.wrapping_add_signed(seq), known.ack.wrapping_add_signed(ack))
-                    .from(PEER, port)
-                    .toward(known.port)
-                    .options(OPTIONS[options])
-                    .payload(&vec![7; usize::from(len)]);
+                let mut raw =
+                    Raw::new(flags, known.seq.wrapping_add_signed(seq), known.ack.wrapping_add_signed(ack))
+                        .from(PEER, port)
+                        .toward(known.port)
+                        .options(OPTIONS[options])
+                        .payload(&vec![7; usize::from(len)]);
                 raw.window = window;
                 let bytes = raw.bytes();
                 let packet = Packet::new(PEER, raw.dst, Protocol::TCP, &bytes);

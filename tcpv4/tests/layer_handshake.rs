@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::task::Waker;
 use std::time::Duration;
 
-use layer_net::raw::{ACK, PEER, RST, Raw, SYN, Seen, take};
+use layer_net::raw::{ACK, FIN, PEER, PSH, RST, Raw, SYN, Seen, take};
 use layer_net::{Net, random, with_limits};
 use rand_chacha::rand_core::Rng as _;
 use tcpv4::{Limits, Listener, Storage};
@@ -63,6 +63,42 @@ on_both! {
         Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
         assert_eq!(speak(net), first);
         assert_eq!(net.a().usage().half_open, 1);
+    }
+
+    fn a_syn_that_is_repeated_for_ever_leaves_nothing_behind(net) {
+        let listener = Listener::<4>::with_capacity();
+        for _ in 0..20 {
+            Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
+            assert_eq!(speak(net).len(), 1);
+        }
+        after(net, 32_000);
+        assert_eq!(net.a().usage().half_open, 0);
+        assert_eq!(net.a().poll(net.clock.now(), Waker::noop()), None);
+    }
+
+    fn data_on_a_syn_is_left_for_later(net) {
+        let listener = Listener::<4>::with_capacity();
+        Raw::new(SYN, 100, 0).payload(b"early").input(net.a(), Some(&listener));
+        let [answer] = &speak(net)[..] else { panic!() };
+        assert_eq!((answer.flags, answer.ack), (SYN | ACK, 101));
+    }
+
+    /// RFC 9293 §3.10.7.2.
+    fn what_is_no_handshake_for_a_listener(net) {
+        let listener = Listener::<4>::with_capacity();
+        for flags in [0, FIN, PSH, RST, RST | ACK, 0xff, 0x20] {
+            Raw::new(flags, 100, 5).payload(b"x").input(net.a(), Some(&listener));
+            assert_eq!(speak(net), [], "{flags:#x}");
+        }
+        assert_eq!(net.a().statistics().stray, 7);
+        for flags in [ACK, SYN | ACK, FIN | ACK] {
+            Raw::new(flags, 100, 5).input(net.a(), Some(&listener));
+            let [reset] = &speak(net)[..] else { panic!() };
+            assert_eq!((reset.flags, reset.seq), (RST, 5));
+        }
+        Raw::new(SYN | FIN, 100, 0).input(net.a(), Some(&listener));
+        assert_eq!((speak(net), net.a().statistics().bad_flags), (vec![], 1));
+        assert_eq!(net.a().usage(), tcpv4::Usage::default());
     }
 
     /// RFC 5961 §3: only the exact number resets.

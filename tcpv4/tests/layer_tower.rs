@@ -96,7 +96,8 @@ fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
     });
     let done = Cell::new(None);
     let client = async {
-        let data: Vec<u8> = (0..case.bytes as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let data: Vec<u8> =
+            (0..case.bytes as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let flow = ta.create_connection(SocketAddrV4::new(B, 7)).await.unwrap();
         let (mut reader, mut writer) = flow.split();
         let write = async {
@@ -117,9 +118,15 @@ fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
         embassy_futures::join::join(read, write).await;
         done.set(Some(ta.now().duration_since(Instant::ZERO)));
     };
-    let run_a = async { drop(ta.run(&&clock).await) };
-    let run_b = async { drop(tb.run(&&clock).await) };
-    let serve = async { drop(serve.await) };
+    let run_a = async {
+        let _ = ta.run(&&clock).await;
+    };
+    let run_b = async {
+        let _ = tb.run(&&clock).await;
+    };
+    let serve = async {
+        let _ = serve.await;
+    };
     let tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = vec![
         Box::pin(listen_a),
         Box::pin(listen_b),

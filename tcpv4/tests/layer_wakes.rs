@@ -161,11 +161,17 @@ fn a_layer_below_that_calls_back() {
         let tcp = weak.upgrade().unwrap();
         Raw::new(ACK, 1, 1).from(layer_net::raw::PEER, 9).input(&tcp, None);
         let _ = tcp.usage();
+        tcp.poll(now, Waker::noop());
+        let dst = SocketAddrV4::new(layer_net::raw::PEER, 80);
+        assert!(poll_once(tcp.create_connection(dst)).is_pending());
     }));
     let listener = Listener::<2>::with_capacity();
     Raw::new(SYN, 1000, 0).input(&tcp, Some(&listener));
     tcp.poll(now, Waker::noop());
+    *ip.on_write.borrow_mut() = None;
+    tcp.poll(now, Waker::noop());
     let seen = take(ip);
+    assert_eq!(tcp.usage().connections, 0);
     assert!(seen.iter().any(|s| s.flags == SYN | ACK));
 }
 

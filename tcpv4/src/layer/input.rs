@@ -258,6 +258,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if segment.control == Some(Control::Rst) {
             return self.counters.stray.count();
         }
+        // RFC 9293 §3.10.7.2, fourth: a listener drops what is no handshake.
+        if segment.ack.is_none() && listeners(tuple.local_port).is_some() {
+            return self.counters.stray.count();
+        }
         let looked_for = self.state.borrow().cookies_until.is_some_and(|until| now < until);
         if looked_for && segment.control.is_none() && segment.ack.is_some() {
             match cookie::verify(&self.secret, tuple, segment, now) {

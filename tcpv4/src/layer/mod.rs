@@ -76,6 +76,8 @@ pub struct Tcp<I, S: Storage = crate::DefaultStorage> {
     pub(crate) counters: Counters,
     /// Of the addresses of `ip`, as last seen.
     generation: Cell<u32>,
+    /// The task is at it.
+    is_polled: Cell<bool>,
 }
 
 impl<I, S: Storage> fmt::Debug for Tcp<I, S> {
@@ -127,6 +129,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             ports: Ports::new(random),
             settings: Cell::default(),
             counters: Counters::default(),
+            is_polled: Cell::new(false),
         }
     }
 
@@ -190,9 +193,13 @@ impl<I: Ip, S: Storage> Layer for Tcp<I, S> {
     /// turn, a bounded burst each, until none has more or the device is full.
     fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
         self.tasks.register(waker);
-        self.check_addresses();
-        self.handle_timeouts(now);
-        self.transmit(now, waker);
+        // From within a `write` of the layer below: whoever called it goes on.
+        if !self.is_polled.replace(true) {
+            self.check_addresses();
+            self.handle_timeouts(now);
+            self.transmit(now, waker);
+            self.is_polled.set(false);
+        }
         let own = self.next_timeout(now);
         let below = self.ip.poll(now, waker);
         [own, below].into_iter().flatten().min()

@@ -10,6 +10,7 @@ use super::state::{Woken, initial_window};
 use super::{ConnectionId, Owner, State, Tcp};
 use crate::Mss;
 use crate::connection::Budget;
+use crate::reply::Reply;
 use crate::segment::{Control, Marks, Purpose, Transmit};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
@@ -62,18 +63,18 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     fn transmit_next(&self, now: Instant) -> Turn {
         let state = self.state.borrow();
-        let reply = state.replies.front().copied();
+        if let Some(reply) = state.replies.front() {
+            let Reply { tuple, transmit } = *reply;
+            drop(state);
+            return self.transmit_reply(tuple, transmit);
+        }
         let owed = state.half_open_lists.first().and_then(|list| list.front());
         let dirty = state.dirty.front();
         drop(state);
-        if let Some(reply) = reply {
-            self.transmit_reply(reply.tuple, reply.transmit)
-        } else if let Some(slot) = owed {
-            self.transmit_syn_ack(now, slot)
-        } else if let Some(slot) = dirty {
-            self.transmit_burst(now, slot)
-        } else {
-            Turn::Idle
+        match (owed, dirty) {
+            (Some(slot), _) => self.transmit_syn_ack(now, slot),
+            (None, Some(slot)) => self.transmit_burst(now, slot),
+            (None, None) => Turn::Idle,
         }
     }
 
