@@ -86,7 +86,7 @@ impl Work for Ping {
     {
         let console = &os.console();
         let e = Ethif::connect(net);
-        let i = Ipv4::connect(&e);
+        let i = Ipv4::connect_with(&e, &mut os.random());
         let udp = Udp::connect(&i);
         let dhcp = Dhcp::create(console, os, os.random(), &e, &i, &udp);
         let pinger = Pinger::new(std::process::id() as u16);

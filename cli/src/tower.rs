@@ -46,7 +46,7 @@ pub async fn serve<N: Network>(
     let console = &os.console();
     let mut random = os.random();
     let e = Ethif::connect(net);
-    let i = Ipv4::connect(&e);
+    let i = Ipv4::connect_with(&e, &mut random);
     if let Addressing::Static { address, gateways } = addressing {
         i.configure(&Config { addresses: &[*address], gateways, ..Config::default() });
         console.log(format_args!("here: {address}"));

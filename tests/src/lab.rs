@@ -151,7 +151,8 @@ where
     F: AsyncFnOnce(&Os<Unix>, &Tap<&Os<Unix>>, &Setting) -> Result<Never> + Send + 'static,
 {
     let (ready, started) = mpsc::channel();
-    thread::spawn(move || {
+    // An unoptimised tower moves about on the stack while it is built.
+    thread::Builder::new().stack_size(16 << 20).spawn(move || {
         let ended = os::unix::run(async |os| {
             let net = match open(os, &setting) {
                 Ok(net) => net,
@@ -164,7 +165,7 @@ where
             }
         });
         eprintln!("the stack ended: {ended:?}");
-    });
+    })?;
     started.recv().context("the stack's thread is gone")?
 }
 
@@ -175,7 +176,11 @@ fn open<'a>(os: &'a Os<Unix>, setting: &Setting) -> Result<Tap<&'a Os<Unix>>> {
         setup::set_mtu(TAP, setting.mtu)?;
     }
     let net = Options::new().offload(setting.offload).open(os, TAP).map_err(explain)?;
-    fs::write(format!("/proc/sys/net/ipv6/conf/{TAP}/disable_ipv6"), "1")?;
+    // Where the MTU is too small for IPv6, there is no such file.
+    let ipv6 = format!("/proc/sys/net/ipv6/conf/{TAP}/disable_ipv6");
+    if fs::exists(&ipv6)? {
+        fs::write(ipv6, "1")?;
+    }
     setup::bring_up(TAP, KERNEL)?;
     Ok(net)
 }

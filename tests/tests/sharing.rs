@@ -18,6 +18,13 @@ fn configure(ip: &impl Ip) {
 
 #[test]
 fn by_value_by_borrow_by_reference_count() {
+    // Four towers with the default buffers for fragments: more than the stack
+    // that a test has.
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(build_all).expect("a thread");
+    thread.join().expect("no panic");
+}
+
+fn build_all() {
     let clock = VirtualClock::new();
     let link = Link::new(&clock, Settings::new());
     let mut random = ChaCha8Rng::seed_from_u64(1);

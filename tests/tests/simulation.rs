@@ -229,8 +229,10 @@ fn a_thousand_seeds_byte_exact() {
         std::thread::spawn(move || {
             for seed in (half..1000).step_by(2) {
                 let scene = Scene::new(seed);
-                if let Err(problem) = play::<Vec<u8>>(scene, None) {
-                    return Err(explain(scene, &problem));
+                match play::<Vec<u8>>(scene, None) {
+                    // TIME-WAIT alone lasts a minute.
+                    Ok(ended) => assert!(ended > Instant::from_secs(60), "{scene:?} ended at {ended:?}"),
+                    Err(problem) => return Err(explain(scene, &problem)),
                 }
             }
             Ok(())

@@ -61,7 +61,7 @@ async fn act(
     net: &impl Network<Error: Send + Sync + 'static>,
 ) -> Result<()> {
     let e = Ethif::connect(net);
-    let i = Ipv4::connect(&e);
+    let i = Ipv4::connect_with(&e, &mut os.random());
     i.configure(&Config { addresses: &[PEER], ..Config::default() });
     let udp = Udp::connect(&i);
     let tcp = Tcp::connect(&i, &mut os.random());

@@ -33,7 +33,8 @@ pub(super) fn show(console: &impl Console, arguments: &DemoArguments) -> Result<
             let _ = ready.send(Err(error));
         }
     };
-    thread::Builder::new().name("stack".to_owned()).spawn(stack)?;
+    // An unoptimised tower moves about on the stack while it is built.
+    thread::Builder::new().name("stack".to_owned()).stack_size(16 << 20).spawn(stack)?;
     started.recv().context("the stack's thread is gone")??;
     console.log(format_args!("{TAP} in a namespace of its own: the kernel is {PEER}, the stack {STACK}.\n"));
 

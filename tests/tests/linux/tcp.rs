@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use fata::prelude::*;
-use fata::traits::{Flow, Offload};
+use fata::traits::Offload;
 use fata_cli::http::fill_bytes;
 use sha2::{Digest, Sha256};
 use tests::lab::{self, ECHO, KERNEL, STACK, Scratch, Setting, WEB, run};
@@ -134,7 +134,8 @@ pub(crate) fn closed() -> Result<()> {
 /// The stack opens the connection and the kernel serves.
 pub(crate) fn outgoing() -> Result<()> {
     const LEN: usize = 4 << 20;
-    let (address, done) = std::sync::mpsc::channel();
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 9000))?;
+    let (answers, done) = std::sync::mpsc::channel();
     lab::start_with(Setting::default(), async move |os, net, _| {
         let e = Ethif::connect(net);
         let i = Ipv4::connect(&e);
@@ -163,7 +164,7 @@ pub(crate) fn outgoing() -> Result<()> {
                     n => answer.extend_from_slice(&buffer[..n]),
                 }
             }
-            address.send(String::from_utf8(answer)?)?;
+            answers.send(String::from_utf8(answer)?)?;
             std::future::pending().await
         };
         let tasks = async {
@@ -179,7 +180,6 @@ pub(crate) fn outgoing() -> Result<()> {
         };
         fata::os::race!(packets, client, tasks)
     })?;
-    let listener = TcpListener::bind((KERNEL.address(), 9000))?;
     let (mut flow, _) = listener.accept()?;
     flow.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut got = Vec::new();
