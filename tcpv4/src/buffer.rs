@@ -359,10 +359,7 @@ impl<B: Bytes> Ring<B> {
         let start = self.position(offset);
         let first = len.min(capacity - start);
         let all = self.bytes.as_ref();
-        (
-            all.get(start..start + first).unwrap_or_default(),
-            all.get(..len - first).unwrap_or_default(),
-        )
+        (all.get(start..start + first).unwrap_or_default(), all.get(..len - first).unwrap_or_default())
     }
 
     /// Forgets the first `count` bytes in use.

@@ -119,7 +119,7 @@ fn a_larger_window_comes_with_fast_reading() {
     let mut start = with_receive_limit(1 << 20);
     start.scale = Some(5);
     let mut s = Script::open(&start);
-    assert_eq!(s.connection.info().receive_window, 65_535);
+    assert_eq!(s.connection.info().receive_window, 65_536);
     let mut seq = 1;
     for _ in 0..10 {
         for _ in 0..40 {
@@ -129,6 +129,8 @@ fn a_larger_window_comes_with_fast_reading() {
         s.read_from(u64::from(seq) - 40_001);
         s.run(100);
     }
+    let _ = s.inject(data(seq, 1000));
+    let _ = s.inject(data(seq + 1000, 1000));
     assert!(s.connection.info().receive_window > 90_000, "{:?}", s.connection.info());
     assert!(s.connection.info().receive_window < 200_000);
 }
@@ -163,8 +165,9 @@ fn a_crumb_of_a_window_is_not_used_until_the_timer_says_so() {
     s.discard();
     let _ = s.inject(ack(10_001).win(100));
     s.silent();
-    s.run(320);
-    s.expect_at(300, seg().seq(10_001).len(100));
+    let rto = s.rto();
+    s.run(rto + 1);
+    s.expect_at(rto, seg().seq(10_001).len(100));
 }
 
 #[test]
@@ -174,19 +177,17 @@ fn a_closed_window_is_probed_with_back_off_for_ever() {
     s.expect(seg().seq(1).len(1000));
     let _ = s.inject(ack(1001).win(0));
     s.silent();
-    let mut at = 0;
-    let mut wait = 300;
-    for _ in 0..40 {
-        wait = wait.min(120_000);
-        at += wait;
-        s.run(wait + 1);
-        s.expect_at(at, seg().seq(1000).len(0).ack(1));
+    let mut last = s.now;
+    for n in 0..40 {
+        let rto = s.connection.info().rto;
+        assert!(n < 10 || rto.as_secs() == 120, "no longer than two minutes");
+        s.run(rto.as_millis() as u64 + 5);
+        let sent = s.expect(seg().seq(1000).len(0).ack(1));
         s.silent();
+        assert_eq!(sent.at.duration_since(last), rto);
+        last = sent.at;
         let _ = s.inject(ack(1001).win(0));
         s.silent();
-        wait *= 2;
-        at = s.time().min(at);
-        s.now = s.now - std::time::Duration::from_millis(1);
     }
     assert_eq!(s.state(), State::Established);
     let outcome = s.inject(ack(1001).win(1000));
@@ -207,7 +208,7 @@ fn a_closed_window_whose_peer_is_gone_ends() {
 #[test]
 fn an_old_segment_does_not_change_the_window() {
     let mut s = Script::established();
-    let _ = s.inject(data(1, 100).win(5000));
+    let _ = s.inject(data(101, 100).win(5000));
     let _ = s.inject(data(1, 100).win(9000));
     assert_eq!(s.connection.info().send_window, 5000);
 }

@@ -12,8 +12,6 @@ const MIN_RTT_DIVISOR: u32 = 8;
 const N_RTT_SAMPLE: u8 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
 const CSS_ROUNDS: u8 = 5;
-/// L: segments of growth per acknowledgement, where nothing is paced.
-const LIMIT: u32 = 8;
 
 /// The state of RFC 9406 §4.2.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,14 +34,15 @@ impl HyStart {
             self.current_round_min = Some(self.current_round_min.map_or(rtt, |min| min.min(rtt)));
             self.samples = self.samples.saturating_add(1);
         }
-        let acked = ack.acked.min(LIMIT * ack.mss);
         match self.conservative {
+            // Without a limit per acknowledgement (RFC 9406 §4.2's L), as
+            // Linux: receivers that take batches acknowledge much at once.
             None => {
-                window.grow(acked);
+                window.grow(ack.acked);
                 self.look_for_delay();
             }
             Some((baseline, _)) => {
-                window.grow(acked / CSS_GROWTH_DIVISOR);
+                window.grow(ack.acked / CSS_GROWTH_DIVISOR);
                 // The delay was a passing one.
                 if self.samples >= N_RTT_SAMPLE && self.current_round_min.is_some_and(|min| min < baseline) {
                     self.conservative = None;
@@ -92,7 +91,8 @@ mod tests {
                 una += 1_000;
                 let (now, rtt) = (Instant::ZERO, Duration::from_millis(rtt));
                 // What is sent in answer counts for the next round.
-                let ack = Ack { now, acked: 1_000, rtt: Some(rtt), una, nxt: nxt + 1_000, mss: 1_000, srtt: rtt };
+                let ack =
+                    Ack { now, acked: 1_000, rtt: Some(rtt), una, nxt: nxt + 1_000, mss: 1_000, srtt: rtt };
                 hystart.acknowledged(&mut window, &ack);
             }
         }

@@ -1,5 +1,7 @@
 //! What only a connection has that sends, or misses something.
 
+use traits::Instant;
+
 use crate::SeqNum;
 use crate::buffer::Backing;
 use crate::congestion::{Algorithm, Control};
@@ -22,6 +24,16 @@ pub(super) struct Busy<B: Backing> {
     /// Without SACK: duplicate acknowledgements up to here are echoes of a
     /// recovery that has ended (RFC 6582 §3.2, step 1).
     pub(super) barrier: Option<SeqNum>,
+    pub(super) tuning: Tuning,
+}
+
+/// How fast the user reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tuning {
+    /// When the present round trip began.
+    pub(super) since: Instant,
+    /// Bytes read in it.
+    pub(super) read: u32,
 }
 
 impl<B: Backing> Default for Busy<B> {
@@ -34,6 +46,7 @@ impl<B: Backing> Default for Busy<B> {
             fin_at: None,
             limited: None,
             barrier: None,
+            tuning: Tuning::default(),
         }
     }
 }

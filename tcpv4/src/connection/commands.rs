@@ -116,7 +116,9 @@ impl<B: Backing> Connection<B> {
     /// dropped.
     pub fn abort(&mut self) {
         let reset_due = match self.state {
-            State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => true,
+            State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => {
+                true
+            }
             State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed => false,
         };
         if self.state != State::Closed {
@@ -164,7 +166,9 @@ impl User {
         let seconds = |time: core::time::Duration| time.as_secs().clamp(1, u64::from(u16::MAX)) as u16;
         let Keepalive { idle, interval, probes } = settings.keepalive.unwrap_or_default();
         Self {
-            timeout: settings.user_timeout.map_or(0, |time| time.as_millis().clamp(1, u128::from(u32::MAX)) as u32),
+            timeout: settings
+                .user_timeout
+                .map_or(0, |time| time.as_millis().clamp(1, u128::from(u32::MAX)) as u32),
             keepalive_idle: if settings.keepalive.is_some() { seconds(idle) } else { 0 },
             keepalive_interval: seconds(interval),
             keepalive_probes: probes.max(1),

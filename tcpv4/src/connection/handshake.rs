@@ -95,7 +95,8 @@ impl<B: Backing> Connection<B> {
     /// The options of the own SYN, or SYN and ACK.
     pub(super) fn syn_options(&self, now: Instant) -> Options {
         let is_answer = self.state == State::SynReceived;
-        let scale_agreed = !is_answer || self.rcv.scale != WindowScale::ZERO || self.snd.scale != WindowScale::ZERO;
+        let scale_agreed =
+            !is_answer || self.rcv.scale != WindowScale::ZERO || self.snd.scale != WindowScale::ZERO;
         Options {
             mss: Some(Mss::for_mtu(usize::from(self.mtu))),
             window_scale: scale_agreed.then_some(self.rcv.scale),

@@ -111,10 +111,7 @@ impl<B: Backing> Connection<B> {
     #[inline]
     fn is_old(&self, segment: &Segment<'_>) -> bool {
         self.flags.contains(Flags::TIMESTAMPS)
-            && segment
-                .options
-                .timestamps
-                .is_some_and(|ts| (ts.value.wrapping_sub(self.ts.recent) as i32) < 0)
+            && segment.options.timestamps.is_some_and(|ts| (ts.value.wrapping_sub(self.ts.recent) as i32) < 0)
     }
 
     /// PAWS (RFC 7323 §5.3, R1).

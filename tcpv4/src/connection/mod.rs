@@ -221,7 +221,9 @@ impl<B: Backing> Connection<B> {
 
     /// Whether a FIN is to be sent that never was.
     fn is_fin_unsent(&self) -> bool {
-        self.flags.contains(Flags::FIN) && !self.flags.contains(Flags::FIN_ACKED) && self.snd.nxt == self.data_end()
+        self.flags.contains(Flags::FIN)
+            && !self.flags.contains(Flags::FIN_ACKED)
+            && self.snd.nxt == self.data_end()
     }
 
     /// The own clock for timestamps and throttling.

@@ -36,9 +36,8 @@ impl<B: Backing> Connection<B> {
 
     /// Nothing is to be sent at present: arms the timers of waiting.
     fn settle(&mut self, now: Instant) {
-        let is_waiting = self.state.can_send()
-            && self.snd.outstanding() == 0
-            && (self.unsent() > 0 || self.is_fin_unsent());
+        let is_waiting =
+            self.state.can_send() && self.snd.outstanding() == 0 && (self.unsent() > 0 || self.is_fin_unsent());
         if is_waiting && self.timers.get(Timer::Retransmit).is_none() {
             // The window is closed, or too small to bother: the persist timer
             // (RFC 9293 §3.8.6.1).
@@ -136,9 +135,9 @@ impl<B: Backing> Connection<B> {
         let sizes = self.sizes(budget);
         let busy = self.busy.get_mut();
         let is_probe_due = busy.is_some_and(|busy| busy.recovery.tail_probe.is_due);
-        self.due_lost(now, &sizes).or_else(|| self.due_new(now, &sizes, is_probe_due)).or_else(|| {
-            if is_probe_due { self.due_tail(now, &sizes) } else { None }
-        })
+        self.due_lost(now, &sizes)
+            .or_else(|| self.due_new(now, &sizes, is_probe_due))
+            .or_else(|| if is_probe_due { self.due_tail(now, &sizes) } else { None })
     }
 
     fn sizes(&self, budget: &Budget) -> Sizes {
@@ -250,11 +249,8 @@ impl<B: Backing> Connection<B> {
             return Some(len);
         }
         let is_small_under_way = self.snd.small_end.after(self.snd.una);
-        let may_be_small = if is_last {
-            fin || self.flags.contains(Flags::NODELAY) || !is_small_under_way
-        } else {
-            false
-        };
+        let may_be_small =
+            if is_last { fin || self.flags.contains(Flags::NODELAY) || !is_small_under_way } else { false };
         if may_be_small {
             return Some(len);
         }

@@ -83,7 +83,6 @@ impl<B: Backing> Connection<B> {
 
     /// The reordering timer has fired.
     pub(super) fn reordering_timeout(&mut self, now: Instant) {
-        let has_sack = self.flags.contains(Flags::SACK);
         let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
         let mut recoverer = Recoverer {
             busy: self.busy.get_or_default(),
@@ -165,7 +164,9 @@ impl<B: Backing> Recoverer<'_, B> {
         if news.acked > 0 {
             recovery.rack.end_round(una);
             match recovery.phase {
-                Phase::Recovery | Phase::Loss => prior = prior.or_else(|| recovery.undo.acknowledged(news.echo)),
+                Phase::Recovery | Phase::Loss => {
+                    prior = prior.or_else(|| recovery.undo.acknowledged(news.echo))
+                }
                 Phase::Open | Phase::Reduced => {}
             }
         }
@@ -319,7 +320,8 @@ impl<B: Backing> Recoverer<'_, B> {
         match self.busy.recovery.phase {
             Phase::Recovery => {
                 let pipe = self.pipe();
-                let delivered = if news.is_duplicate_ack && news.delivered == 0 { self.mss } else { news.delivered };
+                let delivered =
+                    if news.is_duplicate_ack && news.delivered == 0 { self.mss } else { news.delivered };
                 let progress = news.acked > 0 && lost == 0;
                 let budget =
                     self.busy.recovery.prr.budget(delivered, pipe, self.window.ssthresh, self.mss, progress);

@@ -83,12 +83,9 @@ impl State {
     pub const fn can_receive(self) -> bool {
         match self {
             Self::SynReceived | Self::Established | Self::FinWait1 | Self::FinWait2 => true,
-            Self::Closed
-            | Self::SynSent
-            | Self::CloseWait
-            | Self::Closing
-            | Self::LastAck
-            | Self::TimeWait => false,
+            Self::Closed | Self::SynSent | Self::CloseWait | Self::Closing | Self::LastAck | Self::TimeWait => {
+                false
+            }
         }
     }
 
@@ -96,12 +93,9 @@ impl State {
     pub const fn can_write(self) -> bool {
         match self {
             Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait => true,
-            Self::Closed
-            | Self::FinWait1
-            | Self::FinWait2
-            | Self::Closing
-            | Self::LastAck
-            | Self::TimeWait => false,
+            Self::Closed | Self::FinWait1 | Self::FinWait2 | Self::Closing | Self::LastAck | Self::TimeWait => {
+                false
+            }
         }
     }
 

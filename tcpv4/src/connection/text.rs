@@ -2,10 +2,11 @@
 
 use traits::Instant;
 
+use super::busy::Tuning;
 use super::timers::Timer;
 use super::{Connection, Dropped, Events, Flags, Outcome, State};
 use crate::SeqNum;
-use crate::buffer::{Backing, Side};
+use crate::buffer::{Backing, Bytes, Side};
 use crate::receive::{Insertion, MAX_DELAY, Urgency};
 use crate::segment::{Control, Segment};
 
@@ -20,11 +21,8 @@ impl<B: Backing> Connection<B> {
             return self.text_after_fin(now, segment);
         }
         let fin = has_fin.then(|| segment.seq + segment.payload.len() as u32);
-        let (mut events, dropped) = if segment.payload.is_empty() {
-            (Events::empty(), None)
-        } else {
-            self.data(now, segment)?
-        };
+        let (mut events, dropped) =
+            if segment.payload.is_empty() { (Events::empty(), None) } else { self.data(now, segment)? };
         if let Some(fin) = fin {
             self.note_fin(fin);
         }
@@ -145,6 +143,21 @@ impl<B: Backing> Connection<B> {
         }
     }
 
-    /// Offers more room to a peer that fills it, read as fast as it comes.
-    pub(super) fn tune_space(&mut self, _now: Instant, _count: usize) {}
+    /// Offers more room to a peer whose data is read as fast as it comes: twice
+    /// what was read in a round trip, so that its window may double in the
+    /// next (dynamic right-sizing, as in Linux).
+    pub(super) fn tune_space(&mut self, now: Instant, count: usize) {
+        if !<B::Bytes as Bytes>::GROWS || self.receive.space() == self.receive.limit() {
+            return;
+        }
+        let tuning = &mut self.busy.get_or_default().tuning;
+        tuning.read = tuning.read.saturating_add(count as u32);
+        let round = self.rtt.srtt().unwrap_or(MAX_DELAY);
+        if now.duration_since(tuning.since) < round {
+            return;
+        }
+        let slack = 16 * u32::from(self.acks.peer_segment);
+        self.receive.grow_space(tuning.read.saturating_mul(2).saturating_add(slack));
+        *tuning = Tuning { since: now, read: 0 };
+    }
 }

@@ -91,10 +91,9 @@ impl<B: Backing> Connection<B> {
         }
         let limit = if self.flags.contains(Flags::DETACHED) { DETACHED_RETRIES } else { RETRIES };
         let since = match self.busy.get() {
-            Some(busy) if is_under_way => busy
-                .recovery
-                .stalled_since
-                .or(busy.scoreboard.records().first().map(|record| record.sent_at)),
+            Some(busy) if is_under_way => {
+                busy.recovery.stalled_since.or(busy.scoreboard.records().first().map(|record| record.sent_at))
+            }
             Some(_) | None => (self.retries > 0).then_some(self.heard_at),
         };
         if self.is_patience_over(now, since) || (self.retries >= limit && self.user.timeout == 0) {
@@ -151,7 +150,9 @@ impl<B: Backing> Connection<B> {
             self.timers.set(Timer::Liveness, now + idle);
             return Events::empty();
         }
-        if self.keepalive_probes >= self.user.keepalive_probes || self.is_patience_over(now, Some(self.heard_at)) {
+        if self.keepalive_probes >= self.user.keepalive_probes
+            || self.is_patience_over(now, Some(self.heard_at))
+        {
             self.flags.insert(Flags::RESET_DUE);
             return self.fail(Failure::TimedOut);
         }

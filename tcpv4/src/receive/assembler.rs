@@ -158,9 +158,10 @@ impl<L: List<Range>> Assembler<L> {
         let mut len = 0;
         let old = self.recent.get(..usize::from(self.recent_len)).unwrap_or_default();
         // Others in the same range, or in none any more, are forgotten.
-        let others = old.iter().copied().filter(|&other| {
-            self.containing(other).is_some_and(|of_other| of_other.start != range.start)
-        });
+        let others = old
+            .iter()
+            .copied()
+            .filter(|&other| self.containing(other).is_some_and(|of_other| of_other.start != range.start));
         for (place, seq) in kept.iter_mut().zip(core::iter::once(seq).chain(others)) {
             *place = seq;
             len += 1;

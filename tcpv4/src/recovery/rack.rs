@@ -47,7 +47,8 @@ impl Rack {
     }
 
     pub(crate) fn sample_min_rtt(&mut self, now: Instant, rtt: Duration) {
-        if self.min_rtt.is_zero() || rtt <= self.min_rtt || now.duration_since(self.min_rtt_at) > MIN_RTT_WINDOW {
+        if self.min_rtt.is_zero() || rtt <= self.min_rtt || now.duration_since(self.min_rtt_at) > MIN_RTT_WINDOW
+        {
             (self.min_rtt, self.min_rtt_at) = (rtt, now);
         }
     }
@@ -71,7 +72,9 @@ impl Rack {
                 return;
             }
         }
-        if !self.started || is_sent_after((record.sent_at, end), (self.sent_at, self.end)) || self.sent_at == Instant::ZERO
+        if !self.started
+            || is_sent_after((record.sent_at, end), (self.sent_at, self.end))
+            || self.sent_at == Instant::ZERO
         {
             (self.sent_at, self.end, self.rtt) = (record.sent_at, end, rtt);
         }

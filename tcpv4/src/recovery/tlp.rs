@@ -46,7 +46,12 @@ impl TailProbe {
 
     /// An acknowledgement has come (RFC 8985 §7.4). Returns whether the probe
     /// repaired a loss, which nothing else would tell of.
-    pub(crate) fn acknowledged(&mut self, ack: SeqNum, duplicate_reported: bool, is_bare_duplicate: bool) -> bool {
+    pub(crate) fn acknowledged(
+        &mut self,
+        ack: SeqNum,
+        duplicate_reported: bool,
+        is_bare_duplicate: bool,
+    ) -> bool {
         let Some(end) = self.end else { return false };
         if ack.before(end) {
             return false;

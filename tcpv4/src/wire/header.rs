@@ -70,10 +70,8 @@ pub fn parse<'a>(
     payload: &'a [u8],
 ) -> Result<(Ports, Segment<'a>), HeaderError> {
     let (header, rest) = Header::ref_from_prefix(payload).map_err(|_| HeaderError::Truncated)?;
-    let options_len = usize::from(header.data_offset >> 4)
-        .checked_sub(HEADER_LEN / 4)
-        .ok_or(HeaderError::Truncated)?
-        * 4;
+    let options_len =
+        usize::from(header.data_offset >> 4).checked_sub(HEADER_LEN / 4).ok_or(HeaderError::Truncated)? * 4;
     let (options, data) = rest.split_at_checked(options_len).ok_or(HeaderError::Truncated)?;
     if !meta.checksum.is_trusted() {
         let sum = Checksum::pseudo(src, dst, Protocol::TCP, payload.len()).bytes(payload);
@@ -108,7 +106,12 @@ pub fn parse<'a>(
 /// [`Transmit::header_len`] bytes of `buffer`, with the checksum field as
 /// given. Returns the room left for the data; `None` (and nothing written)
 /// when `buffer` is too short.
-pub fn emit<'b>(transmit: &Transmit, ports: Ports, checksum: u16, buffer: &'b mut [u8]) -> Option<&'b mut [u8]> {
+pub fn emit<'b>(
+    transmit: &Transmit,
+    ports: Ports,
+    checksum: u16,
+    buffer: &'b mut [u8],
+) -> Option<&'b mut [u8]> {
     let (head, data) = buffer.split_at_mut_checked(transmit.header_len())?;
     let (fixed, options) = head.split_at_mut_checked(HEADER_LEN)?;
     let control = match transmit.control {

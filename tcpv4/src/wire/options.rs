@@ -177,7 +177,11 @@ impl Options {
         }
         match (self.timestamps, self.sack_permitted) {
             (Some(timestamps), permitted) => {
-                out.put(if permitted { [SACK_PERMITTED, 2, TIMESTAMPS, 10] } else { [NOP, NOP, TIMESTAMPS, 10] });
+                out.put(if permitted {
+                    [SACK_PERMITTED, 2, TIMESTAMPS, 10]
+                } else {
+                    [NOP, NOP, TIMESTAMPS, 10]
+                });
                 out.put(timestamps.value.to_be_bytes());
                 out.put(timestamps.echo.to_be_bytes());
             }

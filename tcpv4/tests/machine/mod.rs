@@ -378,7 +378,12 @@ pub fn transfer<S: Backing>(pair: &mut Pair<S>, lens: [u64; 2], limit: Duration)
                     break;
                 }
                 for (i, &byte) in buffer[..count].iter().enumerate() {
-                    assert_eq!(byte, pattern(other, read[host] + i as u64), "byte {} of host {other}", read[host]);
+                    assert_eq!(
+                        byte,
+                        pattern(other, read[host] + i as u64),
+                        "byte {} of host {other}",
+                        read[host]
+                    );
                 }
                 read[host] += count as u64;
             }

@@ -211,6 +211,11 @@ impl Script {
         self.now.duration_since(self.start).as_millis() as u64
     }
 
+    /// The retransmission timeout, in milliseconds.
+    pub fn rto(&self) -> u64 {
+        self.connection.info().rto.as_millis() as u64
+    }
+
     pub fn flush(&mut self) {
         let budget = Budget { mtu: self.mtu, gso_max_size: self.gso };
         let mut count = 0;
