@@ -24,8 +24,7 @@ pub struct Device<'a> {
     clock: &'a VirtualClock,
     /// What it offers.
     pub capabilities: Cell<Capabilities>,
-    /// Whether it has no room.
-    pub full: Cell<bool>,
+    full: Cell<bool>,
     sent: RefCell<Vec<Vec<u8>>>,
     count: Cell<usize>,
     waiters: WakerSet,
@@ -44,6 +43,14 @@ impl<'a> Device<'a> {
             sent: RefCell::default(),
             count: Cell::default(),
             waiters: WakerSet::new(),
+        }
+    }
+
+    /// Takes the device's room away, or gives it back.
+    pub fn set_full(&self, full: bool) {
+        self.full.set(full);
+        if !full {
+            self.waiters.wake();
         }
     }
 
@@ -116,6 +123,9 @@ impl Network for Device<'_> {
         let mut frame = vec![0xaa; len];
         let used = fill(&mut frame);
         assert!(used <= len, "{used} bytes written of {len}");
+        if used == 0 {
+            return Ok(());
+        }
         frame.truncate(used);
         match (meta.segmentation, meta.checksum) {
             (None, None) => self.keep(&frame),

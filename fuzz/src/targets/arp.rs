@@ -7,6 +7,7 @@ use wire::{EtherType, MacAddr};
 
 use crate::host::{address, with_host};
 use crate::packet::{self, PEER, STACK};
+use crate::wire_check::OPAQUE;
 use crate::{Bytes, host::poll_once};
 
 /// Ethernet and ARP: frames of any content and ARP packets of any meaning,
@@ -35,7 +36,7 @@ pub fn arp(data: &[u8]) {
                 }
                 4 => {
                     let (to, len) = (To::Host(address(&mut bytes)), usize::from(bytes.u16() % 1501));
-                    let _ = host.ethernet.write(to, EtherType::IPV6, TxMeta::NONE, len, |buffer| buffer.len());
+                    let _ = host.ethernet.write(to, OPAQUE, TxMeta::NONE, len, |buffer| buffer.len());
                 }
                 5 => {
                     let own = address(&mut bytes);
@@ -47,7 +48,7 @@ pub fn arp(data: &[u8]) {
                 }
                 6 => probe = Some(Box::pin(host.ethernet.probe_ipv4(address(&mut bytes)))),
                 7 => {
-                    host.device.full.set(bytes.u8() & 1 == 1);
+                    host.device.set_full(bytes.u8() & 1 == 1);
                     let _ = host.ethernet.poll_room(std::task::Waker::noop());
                 }
                 8 => host.answer_arp(),

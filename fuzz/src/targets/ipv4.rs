@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use traits::{Header, Ip, TxMeta};
-use wire::EtherType;
+use wire::{EtherType, Protocol};
 
 use crate::Bytes;
 use crate::host::{address, protocol, with_host};
@@ -44,7 +44,8 @@ pub fn ipv4(data: &[u8]) {
                     host.frame(&header.frame(bytes.short()));
                 }
                 4 => {
-                    let mut header = Header::new(address(&mut bytes), protocol(&mut bytes));
+                    // A protocol whose payload means nothing.
+                    let mut header = Header::new(address(&mut bytes), Protocol(253));
                     header.dont_fragment = bytes.u8() & 1 == 1;
                     let len = usize::from(bytes.u16());
                     let _ = Ip::write(host.ip, header, TxMeta::NONE, len, |buffer| {

@@ -67,7 +67,7 @@ pub fn tcp(data: &[u8]) {
                     }
                 }
                 _ => {
-                    host.device.full.set(bytes.u8() > 250);
+                    host.device.set_full(bytes.u8() > 250);
                     host.pass(Duration::from_millis(u64::from(bytes.u16()) / 4));
                 }
             }
@@ -80,10 +80,10 @@ pub fn tcp(data: &[u8]) {
             let usage = host.tcp.usage();
             assert!(usage.connections <= 4 && usage.half_open <= 4 && usage.time_wait <= 4, "{usage:?}");
         }
-        host.device.full.set(false);
+        host.device.set_full(false);
         drop((flows, connecting));
         host.listener.clear(host.tcp);
-        host.settle(400);
+        host.settle(4000);
         let usage = host.tcp.usage();
         let left = (usage.connections, usage.half_open, usage.time_wait, usage.bytes);
         assert_eq!(left, (0, 0, 0, 0), "left behind a silent peer: {usage:?}");

@@ -90,7 +90,7 @@ pub fn tower(data: &[u8]) {
                     host.answer_arp();
                     let dst = std::net::SocketAddrV4::new(address(&mut bytes), 9);
                     let _ = Datagrams::send(host.udp, 9, dst, bytes.short());
-                    host.device.full.set(bytes.u8() > 250);
+                    host.device.set_full(bytes.u8() > 250);
                 }
                 _ => host.pass(Duration::from_millis(u64::from(bytes.u16()) * 2)),
             }

@@ -63,7 +63,7 @@ pub fn udp(data: &[u8]) {
                     let _ = poll_once(host.socket.recv(&mut buffer));
                     let _ = host.socket.take_error();
                     host.answer_arp();
-                    host.device.full.set(bytes.u8() > 240);
+                    host.device.set_full(bytes.u8() > 240);
                 }
             }
             host.poll();
