@@ -108,7 +108,7 @@ pub fn run() -> ExitCode {
     if examine(&Stdout::stdout()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// In the child that [`examine`] starts: tries to enter a namespace.
+/// In the child that [`run`] starts: tries to enter a namespace.
 pub fn probe() -> Option<ExitCode> {
     env::var_os(PROBE)?;
     Some(match namespace::enter() {

@@ -1,7 +1,9 @@
 //! Links nothing that the program does not bring itself.
 
 fn main() {
-    for argument in ["-nostdlib", "-nostartfiles", "-static", "-no-pie"] {
+    // Nothing unwinds; the compiler's own library names the function all the same.
+    let personality = "-Wl,--defsym=rust_eh_personality=0";
+    for argument in ["-nostdlib", "-nostartfiles", "-static", "-no-pie", personality] {
         println!("cargo::rustc-link-arg-bins={argument}");
     }
 }

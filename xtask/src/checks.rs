@@ -23,11 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "dependencies", needs: &["cargo-deny"], run: dependencies },
     Step { name: "no-std", needs: &["cc", "nm", "objdump"], run: no_std },
     Step { name: "tests", needs: &[], run: tests },
-    Step {
-        name: "linux",
-        needs: &["ip", "curl", "ping", "arping", "tshark", "dnsmasq"],
-        run: linux,
-    },
+    Step { name: "linux", needs: &["ip", "curl", "ping", "arping", "tshark", "dnsmasq"], run: linux },
     Step { name: "program", needs: &[], run: program },
 ];
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use xshell::{Shell, cmd};
 
 /// The program without std, without libc and without a heap.
-const PROGRAM: &str = "tests/nostd/target/release/nostd";
+const PROGRAM: &str = "tests/nostd/target/x86_64-unknown-linux-gnu/release/nostd";
 
 /// Builds the program, and runs it: it ends with status 0 when its two towers
 /// have exchanged what they should.

@@ -17,7 +17,7 @@ use ethif::Ethif;
 use ipv4::Ipv4;
 use netif_memory::{Fixed, Link, Port, Settings, VirtualClock};
 use tcpv4::{Fixed as Slots, Listener, Memory, Tcp};
-use traits::{Cidr, Config, Connections as _, Datagrams as _, Flow as _, Frame, Ip as _, Layer as _, Network as _, Rng};
+use traits::{Cidr, Config, Datagrams as _, Frame, Ip as _, Layer as _, Network as _, Rng};
 use udpv4::Udp;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -120,10 +120,14 @@ async fn both<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut first, mut second) = (None, None);
     core::future::poll_fn(|context| {
-        if first.is_none() && let Poll::Ready(output) = a.as_mut().poll(context) {
+        if first.is_none()
+            && let Poll::Ready(output) = a.as_mut().poll(context)
+        {
             first = Some(output);
         }
-        if second.is_none() && let Poll::Ready(output) = b.as_mut().poll(context) {
+        if second.is_none()
+            && let Poll::Ready(output) = b.as_mut().poll(context)
+        {
             second = Some(output);
         }
         if first.is_some() && second.is_some() {
