@@ -187,7 +187,10 @@ on_both! {
                 let mut flow = net.a().create_connection(B).await.unwrap();
                 flow.close().await.unwrap();
                 assert_eq!(flow.read(&mut [0]).await, Ok(0));
-                net.sleep(SECOND * held).await;
+                net.sleep(SECOND * held / 2).await;
+                let polls = net.hosts[0].ip.polls.get();
+                net.sleep(SECOND * held / 2).await;
+                assert!(net.hosts[0].ip.polls.get() < polls + 10, "no timer fires in vain");
                 assert_eq!(net.a().usage().time_wait, usize::from(held < 60));
                 assert_eq!(flow.read(&mut [0]).await, Ok(0));
                 assert_eq!(flow.write(b"x").await, Err(FlowError::Closed));

@@ -76,6 +76,15 @@ on_both! {
         assert_eq!(net.a().poll(net.clock.now(), Waker::noop()), None);
     }
 
+    fn one_whose_address_has_gone_is_forgotten(net) {
+        let listener = Listener::<4>::with_capacity();
+        Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
+        speak(net);
+        net.hosts[0].ip.move_to(Ipv4Addr::new(10, 0, 0, 77));
+        after(net, 1000);
+        assert_eq!(net.a().usage().half_open, 0);
+    }
+
     fn data_on_a_syn_is_left_for_later(net) {
         let listener = Listener::<4>::with_capacity();
         Raw::new(SYN, 100, 0).payload(b"early").input(net.a(), Some(&listener));

@@ -74,6 +74,20 @@ on_both! {
         assert_eq!(net.a().usage().time_wait, 0);
     }
 
+    fn one_that_is_renewed_does_not_hold_up_the_others(net) {
+        let (seq, ack) = enter(net, 1);
+        enter(net, 2);
+        net.clock.set(net.clock.now() + SECOND * 30);
+        Raw::new(FIN | ACK, seq - 1, ack).from(PEER, 1).input(net.a(), None);
+        assert_eq!(speak(net).len(), 1);
+        net.clock.set(net.clock.now() + SECOND * 30);
+        speak(net);
+        assert_eq!(net.a().usage().time_wait, 1);
+        net.clock.set(net.clock.now() + SECOND * 30);
+        speak(net);
+        assert_eq!(net.a().usage().time_wait, 0);
+    }
+
     /// RFC 1337.
     fn a_reset_does_not_end_it(net) {
         let (seq, ack) = enter(net, 5000);

@@ -60,6 +60,64 @@ on_both! {
         drop(read);
     }
 
+    /// RFC 9293 §3.8.6.2.2: a peer that waits for room is told of it as soon
+    /// as there is; reading while there is room says nothing.
+    fn the_window_that_opens_is_told_at_once(net) {
+        let listener = Listener::<2>::with_capacity();
+        let task = Arc::new(Flag::default());
+        let now = net.clock.now();
+        let poll = || {
+            net.a().poll(now, &Waker::from(task.clone()));
+            take(net.hosts[0].ip)
+        };
+        Raw::new(SYN, 1000, 0).options(&[2, 4, 5, 180]).input(net.a(), Some(&listener));
+        let iss = poll()[0].seq;
+        Raw::new(ACK, 1001, iss + 1).input(net.a(), Some(&listener));
+        let Poll::Ready(mut flow) = poll_once(listener.accept(net.a())) else { panic!() };
+        // Fills the window, however it grows meanwhile.
+        let (mut seq, mut edge) = (1001u32, 1001 + 1400);
+        while seq < edge {
+            let data = vec![7; (edge - seq).min(1400) as usize];
+            Raw::new(ACK | PSH, seq, iss + 1).payload(&data).input(net.a(), Some(&listener));
+            seq += data.len() as u32;
+            edge = poll().last().map_or(edge, |s| s.ack + u32::from(s.window));
+        }
+        task.count.store(0, Ordering::Relaxed);
+        assert_eq!(poll_once(flow.read(&mut [0; 10])), Poll::Ready(Ok(10)));
+        assert_eq!((task.count.load(Ordering::Relaxed), poll().len()), (0, 0), "too little to tell");
+        let mut rest = vec![0; 100_000];
+        assert!(matches!(poll_once(flow.read(&mut rest)), Poll::Ready(Ok(n)) if n > 5000));
+        assert_eq!(task.count.load(Ordering::Relaxed), 1);
+        let [update] = &poll()[..] else { panic!() };
+        assert_eq!((update.flags, update.ack), (ACK, seq));
+        assert!(update.window > 5000);
+    }
+
+    /// Once a second at most, so that a fast path stays one.
+    fn the_path_is_confirmed_now_and_then(net) {
+        let listener = Listener::<2>::with_capacity();
+        let b = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
+        let client = async {
+            let mut flow = net.a().create_connection(b).await.unwrap();
+            for _ in 0..50 {
+                flow.write_all(b"x").await.unwrap();
+                flow.flush().await.unwrap();
+                net.sleep(Duration::from_millis(50)).await;
+            }
+            flow.close().await.unwrap();
+        };
+        let server = listener.serve(net.b(), async |mut flow: tcpv4::Flow<'_, _, _>| {
+            while flow.read(&mut [0; 10]).await != Ok(0) {}
+            flow.close().await.unwrap();
+        });
+        let started = net.clock.now();
+        let mut session = net.session().listen(1, 80, &listener).background(server).spawn(client);
+        assert!(session.run_for(Duration::from_secs(20)));
+        let seconds = net.clock.now().duration_since(started).as_secs();
+        let confirmed = net.hosts[0].ip.confirmed.get();
+        assert!(confirmed >= seconds && confirmed <= seconds + 2, "{confirmed} in {seconds} s");
+    }
+
     /// A listener that calls back into the layer, in every way, from within
     /// `input`; a layer below that does so from within `write`.
     fn calling_back_is_no_panic(net) {

@@ -53,6 +53,8 @@ pub struct MockIp {
     pub writes: Cell<u64>,
     pub flushes: Cell<u64>,
     pub polls: Cell<u64>,
+    /// How often the path was said to work.
+    pub confirmed: Cell<u64>,
     /// Called in every write, before the filler.
     pub on_write: RefCell<Option<Box<dyn FnMut()>>>,
 }
@@ -72,6 +74,7 @@ impl MockIp {
             writes: Cell::new(0),
             flushes: Cell::new(0),
             polls: Cell::new(0),
+            confirmed: Cell::new(0),
             on_write: RefCell::new(None),
         }
     }
@@ -203,7 +206,9 @@ impl Ip for MockIp {
 
     fn leave_group(&self, _: Ipv4Addr) {}
 
-    fn confirm(&self, _: Ipv4Addr) {}
+    fn confirm(&self, _: Ipv4Addr) {
+        self.confirmed.set(self.confirmed.get() + 1);
+    }
 
     fn forget_path_mtu(&self, _: Ipv4Addr) {}
 }
