@@ -304,7 +304,7 @@ proptest! {
             sack,
         };
         let len = options.encoded_len();
-        prop_assert!(len <= 40 && len % 4 == 0, "{len}");
+        prop_assert!(len <= 40 && len.is_multiple_of(4), "{len}");
         let mut bytes = vec![0xaa; len];
         options.emit(&mut bytes);
         prop_assert_eq!(Options::parse(&bytes), options);

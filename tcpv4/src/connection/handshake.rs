@@ -12,7 +12,7 @@ use crate::buffer::Backing;
 use crate::congestion::Cwnd;
 use crate::receive::{AckPolicy, ReceiveQueue, ReceiveWindow};
 use crate::recovery::RttEstimator;
-use crate::segment::{Control, Segment};
+use crate::segment::{Control, Marks, Segment};
 use crate::send::{SendQueue, SendWindow};
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, WindowScale};
@@ -58,6 +58,7 @@ impl<B: Backing> Connection<B> {
         let mut connection = Self::new(now, open.iss, open.mtu, settings, buffers);
         connection.ts.offset = open.ts_offset;
         connection.flags.insert(Flags::HANDSHAKE_DUE);
+        connection.flags.set(Flags::ECN_OFFERED, settings.ecn);
         connection.enter(State::SynSent);
         connection
     }
@@ -90,6 +91,23 @@ impl<B: Backing> Connection<B> {
         connection.timers.set(Timer::Retransmit, now + connection.rtt.rto());
         connection.enter(State::SynReceived);
         connection
+    }
+
+    /// Whether the SYN offers ECN: only the first, since what is lost may have
+    /// been lost for that (RFC 3168 §6.1.1.1).
+    fn offers_ecn(&self) -> bool {
+        self.flags.contains(Flags::ECN_OFFERED) && self.retries == 0
+    }
+
+    /// The marks of the own SYN, or SYN and ACK.
+    pub(super) fn syn_marks(&self) -> Marks {
+        if self.state == State::SynReceived {
+            if self.flags.contains(Flags::ECN) { Marks::ECE } else { Marks::empty() }
+        } else if self.offers_ecn() {
+            Marks::ECE | Marks::CWR
+        } else {
+            Marks::empty()
+        }
     }
 
     /// The options of the own SYN, or SYN and ACK.
@@ -144,6 +162,9 @@ impl<B: Backing> Connection<B> {
             self.snd.set(segment, self.snd.una);
             return Outcome::default();
         };
+        // RFC 3168 §6.1.1: the answer has ECE without CWR.
+        let has_ecn = segment.marks.intersection(Marks::ECE | Marks::CWR) == Marks::ECE;
+        self.flags.set(Flags::ECN, has_ecn && self.offers_ecn());
         self.snd.set(segment, ack);
         self.establish(now, ack);
         self.acks.now();

@@ -123,6 +123,8 @@ bitflags! {
         const ECE_OWED = 1 << 11;
         /// The peer is told that the window was reduced.
         const CWR_OWED = 1 << 12;
+        /// ECN is offered with the SYN.
+        const ECN_OFFERED = 1 << 13;
     }
 }
 

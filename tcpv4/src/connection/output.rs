@@ -104,6 +104,7 @@ impl<B: Backing> Connection<B> {
             control: Some(Control::Syn),
             ack: (self.state == State::SynReceived).then_some(self.rcv.nxt),
             window,
+            marks: self.syn_marks(),
             options: self.syn_options(now),
             ..self.blank(now, self.snd.una, Purpose::Handshake)
         })

@@ -41,10 +41,9 @@ impl<B: Backing> Connection<B> {
         } else {
             (recoverer.detect_by_count(news), None)
         };
-        if lost > 0 {
-            recoverer.begin_recovery();
-        }
-        let is_reduced = news.is_marked && recoverer.reduce();
+        // The sender says CWR whatever it slowed down for (RFC 3168 §6.1.2).
+        let mut is_reduced = lost > 0 && recoverer.begin_recovery();
+        is_reduced |= news.is_marked && recoverer.reduce();
         recoverer.set_window(now, news, lost, srtt);
         if is_undone {
             self.rtt.reset_backoff();
@@ -92,10 +91,14 @@ impl<B: Backing> Connection<B> {
             mss: u32::from(self.mss),
             algorithm: self.algorithm,
         };
+        let mut is_reduced = false;
         let (lost, wait) = recoverer.detect_by_time(now, srtt);
         if lost > 0 {
-            recoverer.begin_recovery();
+            is_reduced = recoverer.begin_recovery();
             recoverer.set_window(now, &News::default(), lost, srtt);
+        }
+        if is_reduced {
+            self.flags.insert(Flags::CWR_OWED);
         }
         self.arm_reordering(now, wait);
     }
@@ -301,9 +304,11 @@ impl<B: Backing> Recoverer<'_, B> {
     }
 
     /// Something is lost: fast recovery, unless that or worse is on already.
-    fn begin_recovery(&mut self) {
+    /// Returns whether the window was reduced.
+    fn begin_recovery(&mut self) -> bool {
+        let is_open = self.busy.recovery.phase == Phase::Open;
         match self.busy.recovery.phase {
-            Phase::Recovery | Phase::Loss => return,
+            Phase::Recovery | Phase::Loss => return false,
             Phase::Open => self.remember_and_congest(),
             // The window was reduced for this window of data already.
             Phase::Reduced => self.busy.recovery.recover = self.nxt,
@@ -313,6 +318,7 @@ impl<B: Backing> Recoverer<'_, B> {
         recovery.phase = Phase::Recovery;
         recovery.prr = Prr::start(outstanding);
         recovery.tail_probe.reset();
+        is_open
     }
 
     /// The congestion window after an acknowledgement.

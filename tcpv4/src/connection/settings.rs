@@ -28,6 +28,9 @@ pub struct Settings {
     pub receive_limit: u32,
     /// The congestion control.
     pub congestion: Algorithm,
+    /// Offers explicit congestion notification when connecting (RFC 3168);
+    /// off by default, as in Linux. A peer's offer is always taken up.
+    pub ecn: bool,
 }
 
 impl Default for Settings {
@@ -39,6 +42,7 @@ impl Default for Settings {
             send_limit: 4 << 20,
             receive_limit: 6 << 20,
             congestion: Algorithm::default(),
+            ecn: false,
         }
     }
 }

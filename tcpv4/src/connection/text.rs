@@ -8,7 +8,7 @@ use super::{Connection, Dropped, Events, Flags, Outcome, State};
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes, Side};
 use crate::receive::{Insertion, MAX_DELAY, Urgency};
-use crate::segment::{Control, Segment};
+use crate::segment::{Control, Ecn, Marks, Segment};
 
 impl<B: Backing> Connection<B> {
     /// Seventh and eighth: the data, and a FIN behind it.
@@ -20,6 +20,7 @@ impl<B: Backing> Connection<B> {
         if !self.state.can_receive() {
             return self.text_after_fin(now, segment);
         }
+        self.note_congestion(segment);
         let fin = has_fin.then(|| segment.seq + segment.payload.len() as u32);
         let (mut events, dropped) =
             if segment.payload.is_empty() { (Events::empty(), None) } else { self.data(now, segment)? };
@@ -36,6 +37,21 @@ impl<B: Backing> Connection<B> {
             self.acks.now();
         }
         Ok(Outcome { events, dropped, reset_owed: false })
+    }
+
+    /// A router was congested: the peer is told until it says that it has
+    /// slowed down (RFC 3168 §6.1.3).
+    fn note_congestion(&mut self, segment: &Segment<'_>) {
+        if !self.flags.contains(Flags::ECN) {
+            return;
+        }
+        if segment.marks.contains(Marks::CWR) {
+            self.flags.remove(Flags::ECE_OWED);
+        }
+        if segment.ecn == Ecn::Congested {
+            self.flags.insert(Flags::ECE_OWED);
+            self.acks.now();
+        }
     }
 
     /// The peer's stream has ended: what comes is old, or wrong.

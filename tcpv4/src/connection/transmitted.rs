@@ -61,7 +61,7 @@ impl<B: Backing> Connection<B> {
             self.arm_retransmit(now);
         }
         self.snd.nxt = end;
-        if transmit.len % u32::from(self.mss).max(1) != 0 {
+        if !transmit.len.is_multiple_of(u32::from(self.mss).max(1)) {
             self.snd.small_end = end;
         }
         if transmit.marks.contains(Marks::CWR) {

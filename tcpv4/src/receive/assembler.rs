@@ -55,11 +55,6 @@ impl<L: List<Range>> Assembler<L> {
         self.ranges.as_slice().is_empty()
     }
 
-    /// The end of the last range.
-    pub(crate) fn last_end(&self) -> Option<SeqNum> {
-        self.ranges.as_slice().last().map(|range| range.end)
-    }
-
     /// Adds `start..end`, beyond RCV.NXT and not empty.
     pub(crate) fn insert(&mut self, start: SeqNum, end: SeqNum) -> Insertion {
         // The ranges from `from` to `to` touch the new one.
@@ -117,11 +112,11 @@ impl<L: List<Range>> Assembler<L> {
     pub(crate) fn blocks(&self, max: usize) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;
         let mut room = max;
-        if let Some(duplicate) = self.duplicate {
-            if room > 0 {
-                blocks.push(duplicate);
-                room -= 1;
-            }
+        if let Some(duplicate) = self.duplicate
+            && room > 0
+        {
+            blocks.push(duplicate);
+            room -= 1;
         }
         let recent = self.recent.get(..usize::from(self.recent_len)).unwrap_or_default();
         for range in recent.iter().filter_map(|&seq| self.containing(seq)).take(room) {

@@ -42,10 +42,6 @@ pub(crate) struct Rack {
 const MIN_RTT_WINDOW: Duration = Duration::from_secs(300);
 
 impl Rack {
-    pub(crate) fn min_rtt(&self) -> Duration {
-        self.min_rtt
-    }
-
     pub(crate) fn sample_min_rtt(&mut self, now: Instant, rtt: Duration) {
         if self.min_rtt.is_zero() || rtt <= self.min_rtt || now.duration_since(self.min_rtt_at) > MIN_RTT_WINDOW
         {

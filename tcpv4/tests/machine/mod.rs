@@ -1,7 +1,8 @@
 //! Two machines and a pipe between them, in virtual time; every segment goes
 //! over the wire as bytes.
 
-#![allow(dead_code)]
+// Each test takes what it needs.
+#![allow(dead_code, unreachable_pub)]
 
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;

@@ -31,7 +31,7 @@ pub struct Seg {
     pub win: Option<u16>,
     pub control: Option<Control>,
     pub marks: Marks,
-    pub any_marks: bool,
+    pub exact_marks: bool,
     pub mss: Option<u16>,
     pub scale: Option<u8>,
     pub sack_permitted: bool,
@@ -97,6 +97,12 @@ impl Seg {
 
     pub fn sack_permitted(mut self) -> Self {
         self.sack_permitted = true;
+        self
+    }
+
+    /// No other marks than those said.
+    pub fn exactly(mut self) -> Self {
+        self.exact_marks = true;
         self
     }
 
@@ -369,6 +375,9 @@ fn check(segment: &Segment<'_>, wanted: &Seg) {
     }
     assert_eq!(segment.control, wanted.control, "control of {what}");
     assert!(segment.marks.contains(wanted.marks), "marks {:?} of {what}", segment.marks);
+    if wanted.exact_marks {
+        assert_eq!(segment.marks, wanted.marks, "marks of {what}");
+    }
     if let Some(mss) = wanted.mss {
         assert_eq!(segment.options.mss, Some(Mss::new(mss)), "mss of {what}");
     }

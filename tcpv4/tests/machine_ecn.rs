@@ -1,0 +1,102 @@
+//! Explicit congestion notification (RFC 3168).
+
+mod machine;
+
+use machine::script::*;
+use tcpv4::connection::{Budget, Settings};
+use tcpv4::segment::{Ecn, Marks};
+
+fn offering() -> Settings {
+    let mut settings = Settings::default();
+    settings.ecn = true;
+    settings
+}
+
+/// Both sides use ECN.
+fn agreed() -> Script {
+    let mut s = Script::connecting(&offering());
+    s.expect(seg().syn().mark(Marks::ECE | Marks::CWR).exactly());
+    s.run(100);
+    let _ = s.inject(seg().syn().seq(0).ack(1).mss(1000).sack_permitted().mark(Marks::ECE));
+    s.expect(seg().seq(1).ack(1).exactly());
+    s
+}
+
+#[test]
+fn it_is_not_offered_unless_asked_for() {
+    let mut s = Script::connecting(&Settings::default());
+    s.expect(seg().syn().exactly());
+    let _ = s.inject(seg().syn().seq(0).ack(1).mark(Marks::ECE));
+    s.discard();
+    let _ = s.inject(data(1, 10).ce());
+    s.expect(seg().ack(11).exactly());
+}
+
+#[test]
+fn a_syn_that_was_lost_is_sent_again_without() {
+    let mut s = Script::connecting(&offering());
+    s.run(1_001);
+    s.expect(seg().syn().mark(Marks::ECE | Marks::CWR).exactly());
+    s.expect(seg().syn().exactly());
+    let _ = s.inject(seg().syn().seq(0).ack(1).mss(1000).mark(Marks::ECE));
+    s.discard();
+    let _ = s.inject(data(1, 10).ce());
+    s.expect(seg().ack(11).exactly());
+}
+
+#[test]
+fn an_answer_that_reflects_everything_is_no_agreement() {
+    let mut s = Script::connecting(&offering());
+    let _ = s.inject(seg().syn().seq(0).ack(1).mss(1000).mark(Marks::ECE | Marks::CWR));
+    s.discard();
+    let _ = s.inject(data(1, 10).ce());
+    s.expect(seg().ack(11).exactly());
+}
+
+#[test]
+fn only_new_data_is_capable() {
+    let mut s = agreed();
+    let budget = Budget { mtu: 1500, gso_max_size: 0 };
+    assert_eq!(s.connection.write(s.now, &[0; 1000]), Ok(1000));
+    let first = s.connection.poll_transmit(s.now, &budget).unwrap();
+    assert_eq!(first.ecn, Ecn::Capable0);
+    s.connection.transmitted(s.now, &first);
+    let due = s.connection.next_timeout().unwrap();
+    s.now = due;
+    let _ = s.connection.handle_timeout(due);
+    let again = s.connection.poll_transmit(s.now, &budget).unwrap();
+    assert_eq!((again.seq, again.ecn), (first.seq, Ecn::NotCapable));
+}
+
+#[test]
+fn a_mark_is_echoed_until_the_peer_has_slowed_down() {
+    let mut s = agreed();
+    let _ = s.inject(data(1, 10).ce());
+    s.expect(seg().ack(11).mark(Marks::ECE).exactly());
+    let _ = s.inject(data(11, 10));
+    s.expect(seg().ack(21).mark(Marks::ECE).exactly());
+    let _ = s.inject(data(21, 10).mark(Marks::CWR));
+    s.expect(seg().ack(31).exactly());
+    let _ = s.inject(data(31, 10).mark(Marks::CWR).ce());
+    s.expect(seg().ack(41).mark(Marks::ECE).exactly());
+}
+
+#[test]
+fn an_echo_slows_down_once_per_window_and_says_so() {
+    let mut s = agreed();
+    s.write(30_000);
+    assert_eq!(s.discard(), 10);
+    s.run(100);
+    let _ = s.inject(ack(1001).mark(Marks::ECE));
+    let reduced = s.connection.info();
+    assert_eq!(reduced.ssthresh, Some(reduced.cwnd));
+    assert!(reduced.cwnd < 10_000);
+    for n in 2..=6 {
+        let _ = s.inject(ack(n * 1000 + 1).mark(Marks::ECE));
+    }
+    assert_eq!(s.connection.info().ssthresh, reduced.ssthresh);
+    s.expect(seg().seq(10_001).mark(Marks::CWR).exactly());
+    while !s.out.is_empty() {
+        s.expect(seg().exactly().len(1000));
+    }
+}
