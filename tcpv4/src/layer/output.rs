@@ -143,6 +143,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let mut large = true;
         let mut sent = None;
+        let mut has_sent = false;
         for _ in 0..BURST {
             let next = self.next_segment(now, id, sent.take(), &budget(&path, large));
             let Some(transmit) = next else {
@@ -157,7 +158,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             match written {
                 Err(SendError::Full) => {
                     let mut state = self.state.borrow_mut();
+                    let state = &mut *state;
                     state.account(slot);
+                    if has_sent {
+                        // What room there is next is another's.
+                        state.connections.unlink(&mut state.dirty, slot);
+                        state.connections.push_back(&mut state.dirty, slot);
+                    }
                     return Turn::Full;
                 }
                 // What can't go as one may go as several.
@@ -175,6 +182,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             }
             self.count_written(&transmit, written);
             sent = Some(transmit);
+            has_sent = true;
         }
         self.end_turn(now, id, sent);
         Turn::Done
