@@ -2,4 +2,4 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-fuzz::program!(fuzz::targets::dhcp_message);
+fuzz::program!(dhcp_message);

@@ -2,4 +2,4 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-fuzz::program!(fuzz::targets::ipv4);
+fuzz::program!(ipv4);

@@ -2,4 +2,4 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-fuzz::program!(fuzz::targets::tcp_wire);
+fuzz::program!(tcp_wire);

@@ -87,9 +87,7 @@ pub fn with_host<R>(configured: bool, run: impl FnOnce(&Host<'_>) -> R) -> R {
         socket: &socket,
     };
     host.poll();
-    let result = run(&host);
-    drop(host);
-    result
+    run(&host)
 }
 
 impl Host<'_> {

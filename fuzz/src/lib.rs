@@ -65,35 +65,44 @@ pub fn target(name: &str) -> Option<&'static Target> {
 }
 
 /// What a program in `fuzz_targets/` does without a fuzzer: runs each file
-/// named on the command line through the body, to see a finding again.
+/// named on the command line through the body, to see a finding again; or,
+/// with `--seeds FOLDER`, writes the seeds as files there.
 ///
 /// # Errors
 ///
-/// What can't be read.
-pub fn run_files(body: fn(&[u8])) -> std::io::Result<()> {
-    let files: Vec<_> = std::env::args_os().skip(1).collect();
-    if files.is_empty() {
-        println!("usage: name the files to run; fuzz/README.md says how to fuzz");
-    }
-    for file in files {
-        let data = std::fs::read(&file)?;
-        println!("{}: {} bytes", std::path::Path::new(&file).display(), data.len());
-        body(&data);
+/// What can't be read or written.
+pub fn run(body: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> std::io::Result<()> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    match arguments.as_slice() {
+        [] => println!("usage: FILE... | --seeds FOLDER; fuzz/README.md says how to fuzz"),
+        [option, folder] if option == "--seeds" => {
+            std::fs::create_dir_all(folder)?;
+            for (index, seed) in seeds().into_iter().enumerate() {
+                std::fs::write(std::path::Path::new(folder).join(format!("seed-{index}")), seed)?;
+            }
+        }
+        files => {
+            for file in files {
+                let data = std::fs::read(file)?;
+                println!("{}: {} bytes", std::path::Path::new(file).display(), data.len());
+                body(&data);
+            }
+        }
     }
     Ok(())
 }
 
 /// The main function of a program in `fuzz_targets/`: the fuzzer's where one
-/// was asked for, else [`run_files`].
+/// was asked for, else [`run`].
 #[macro_export]
 macro_rules! program {
-    ($body:path) => {
+    ($name:ident) => {
         #[cfg(fuzzing)]
-        libfuzzer_sys::fuzz_target!(|data: &[u8]| $body(data));
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::targets::$name(data));
 
         #[cfg(not(fuzzing))]
         fn main() -> std::io::Result<()> {
-            $crate::run_files($body)
+            $crate::run($crate::targets::$name, $crate::seeds::$name)
         }
     };
 }

@@ -134,7 +134,7 @@ fn reply(
     let chaddr = if odd { MacAddr([2, 1, 1, 1, 1, 1]) } else { STACK.0 };
     let mut header = Header::request(if bytes.u8() > 230 { bytes.u32() } else { xid }, chaddr);
     header.op = Op::Reply;
-    header.yiddr_or(bytes);
+    header.yiaddr = if bytes.u8() < 200 { STACK.1 } else { address(bytes) };
     let kind = MessageType::from_byte(1 + bytes.u8() % 8).unwrap_or(MessageType::Offer);
     let mut writer = Writer::new(&mut buffer, &header, kind);
     if bytes.u8() < 240 {
@@ -166,16 +166,5 @@ fn reply(
     }
     if let Ok(len) = writer.finish() {
         machine.handle_datagram(now, &buffer[..len], random);
-    }
-}
-
-/// Chooses what a server offers.
-trait Offers {
-    fn yiddr_or(&mut self, bytes: &mut Bytes<'_>);
-}
-
-impl Offers for Header {
-    fn yiddr_or(&mut self, bytes: &mut Bytes<'_>) {
-        self.yiaddr = if bytes.u8() < 200 { STACK.1 } else { address(bytes) };
     }
 }

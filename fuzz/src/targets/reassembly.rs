@@ -48,10 +48,11 @@ pub fn reassembly(data: &[u8]) {
             }
             let mut payload: Vec<_> =
                 (start..stop).map(|at| content(src.octets()[3], identification, at)).collect();
-            if !honest && control & 0x10 != 0 {
-                if let Some(byte) = payload.first_mut() {
-                    *byte ^= 0xff;
-                }
+            if !honest
+                && control & 0x10 != 0
+                && let Some(byte) = payload.first_mut()
+            {
+                *byte ^= 0xff;
             }
             reach = reach.max(stop);
             let fragment = (offset as u16) | if more { 0x2000 } else { 0 };

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use tcpv4::wire::{HEADER_LEN, Options, parse};
+use tcpv4::wire::{HEADER_LEN, Options, SackBlocks, parse};
 use traits::{ChecksumVerdict, RxMeta};
 
 /// TCP's header: bytes of any content. What options are understood, encoded
@@ -26,7 +26,9 @@ pub fn tcp_wire(data: &[u8]) {
 
     let mut options = segment.options;
     // As many blocks as fit beside the others, as a sender would.
-    options.sack.truncate(2);
+    let blocks = options.sack;
+    options.sack = SackBlocks::NONE;
+    blocks.as_slice().iter().take(2).for_each(|block| options.sack.push(*block));
     let len = options.encoded_len();
     assert!(len <= 40 && len % 4 == 0, "{len} bytes of options");
     let mut encoded = [0xee; 60];
