@@ -115,7 +115,7 @@ fn tests(shell: &Shell) -> Result<()> {
 
 /// Whole towers: in simulation, and on a tap against the kernel.
 fn linux(shell: &Shell) -> Result<()> {
-    Ok(cmd!(shell, "cargo test --release -p tests --locked").run()?)
+    Ok(cmd!(shell, "cargo test -p tests --locked").run()?)
 }
 
 /// The main job, as a user starts it.
