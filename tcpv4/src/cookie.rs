@@ -2,7 +2,7 @@
 //! half-open entry would, for when those are all taken.
 //!
 //! The sequence number holds a count of minutes (8 bits) and the index of an
-//! MSS, each under a keyed hash. Window scale and SACK-permitted stand in the
+//! MSS, each under a keyed hash. Window scale, SACK-permitted and ECN stand in the
 //! lowest 6 bits of the timestamp, where the peer uses timestamps, and are
 //! lost where it does not (as in Linux).
 
@@ -30,6 +30,7 @@ const OPTION_BITS: u32 = 6;
 const OPTION_MASK: u32 = (1 << OPTION_BITS) - 1;
 const NO_SCALE: u32 = 0xf;
 const SACK: u32 = 1 << 4;
+const ECN: u32 = 1 << 5;
 
 /// The initial sequence number that answers `syn`.
 pub(crate) fn make(secret: &Secret, tuple: &Tuple, syn: &Segment<'_>, now: Instant) -> SeqNum {
@@ -55,10 +56,10 @@ pub(crate) fn verify(secret: &Secret, tuple: &Tuple, ack: &Segment<'_>, now: Ins
     SIZES.get(index as usize).map(|size| Mss::new(*size))
 }
 
-/// A timestamp of at most `clock` that holds what `offer` says.
-pub(crate) fn timestamp(clock: u32, offer: &Options) -> u32 {
+/// A timestamp of at most `clock` that holds what the SYN offers.
+pub(crate) fn timestamp(clock: u32, offer: &Options, ecn: bool) -> u32 {
     let scale = offer.window_scale.map_or(NO_SCALE, |scale| u32::from(scale.shift()));
-    let bits = scale | if offer.sack_permitted { SACK } else { 0 };
+    let bits = scale | if offer.sack_permitted { SACK } else { 0 } | if ecn { ECN } else { 0 };
     let value = clock & !OPTION_MASK | bits;
     // Not ahead of the clock, or later timestamps would seem old.
     if (clock.wrapping_sub(value) as i32) < 0 { value.wrapping_sub(1 << OPTION_BITS) } else { value }
@@ -75,6 +76,11 @@ pub(crate) fn offer(mss: Mss, timestamps: Option<Timestamps>, ts_offset: u32) ->
         options.sack_permitted = bits & SACK != 0;
     }
     options
+}
+
+/// Whether the peer offered ECN in its SYN, by the same.
+pub(crate) fn offers_ecn(timestamps: Option<Timestamps>, ts_offset: u32) -> bool {
+    timestamps.is_some_and(|t| t.echo.wrapping_sub(ts_offset) & ECN != 0)
 }
 
 fn minutes(now: Instant) -> u32 {
@@ -125,18 +131,20 @@ mod tests {
         }
 
         #[test]
-        fn options_hide_in_timestamps(clock: u32, offset: u32, shift in 0u8..=14, scaled: bool, sack: bool) {
+        fn options_hide_in_timestamps(clock: u32, offset: u32, shift in 0u8..=14, flags: [bool; 3]) {
+            let [scaled, sack, ecn] = flags;
             let offered = Options {
                 window_scale: scaled.then(|| WindowScale::new(shift)),
                 sack_permitted: sack,
                 ..Options::NONE
             };
-            let value = timestamp(clock, &offered);
+            let value = timestamp(clock, &offered, ecn);
             prop_assert!(clock.wrapping_sub(value) < 64);
             let echoed = Timestamps { value: 1, echo: value.wrapping_add(offset) };
             let found = offer(Mss::DEFAULT, Some(echoed), offset);
             prop_assert_eq!(found.window_scale, offered.window_scale);
             prop_assert_eq!(found.sack_permitted, sack);
+            prop_assert_eq!(offers_ecn(Some(echoed), offset), ecn);
         }
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use traits::Instant;
 
 use crate::reply::acknowledgement;
-use crate::segment::{Control, Segment, Transmit};
+use crate::segment::{Control, Marks, Segment, Transmit};
 use crate::table::Tuple;
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, Window, WindowScale};
@@ -46,6 +46,8 @@ pub(crate) struct HalfOpen {
     pub(crate) owed: bool,
     sack: bool,
     timestamps: bool,
+    /// Whether the peer offered ECN.
+    pub(crate) ecn: bool,
 }
 
 /// What a segment does to a half-open connection.
@@ -90,6 +92,8 @@ impl HalfOpen {
             owed: false,
             sack: options.sack_permitted,
             timestamps: options.timestamps.is_some(),
+            // RFC 3168 §6.1.1: both marks, or it is no offer.
+            ecn: syn.marks.contains(Marks::ECE.union(Marks::CWR)),
         }
     }
 
@@ -108,6 +112,7 @@ impl HalfOpen {
     pub(crate) fn syn_ack(&self, mss: Mss, window: Window, ts_value: u32) -> Transmit {
         let mut transmit = Transmit::control(Control::Syn, self.iss, Some(self.irs + 1));
         transmit.window = window;
+        transmit.marks = if self.ecn { Marks::ECE } else { Marks::empty() };
         transmit.options = answer(&self.offer(), mss, self.own_scale, ts_value);
         transmit
     }

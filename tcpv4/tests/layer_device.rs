@@ -74,6 +74,16 @@ on_both! {
         assert!(send(net, 500_000) >= 500_000 / 1448);
     }
 
+    /// RFC 3168: offered, taken up, and data goes out as capable.
+    fn explicit_congestion_notification(net) {
+        let mut settings = net.a().settings();
+        settings.ecn = true;
+        net.a().set_settings(settings);
+        send(net, 50_000);
+        let capable = net.seen.borrow().iter().filter(|(from, tos)| *from == 0 && tos & 3 == 2).count();
+        assert!(capable >= 50_000 / 1460, "{capable}");
+    }
+
     fn checksums_by_the_device(net) {
         net.hosts[0].ip.capabilities.set(Capabilities::new(Offload::TX_CHECKSUM, 0));
         send(net, 100_000);

@@ -85,6 +85,15 @@ on_both! {
         assert_eq!(net.a().usage().half_open, 0);
     }
 
+    /// RFC 3168 §6.1.1: the offer has both marks, the answer one.
+    fn an_offer_of_ecn_is_taken_up(net) {
+        let listener = Listener::<4>::with_capacity();
+        for (port, offer, answer) in [(1, 0xc0, 0x40), (2, 0x40, 0), (3, 0x80, 0), (4, 0, 0)] {
+            Raw::new(SYN | offer, 100, 0).from(PEER, port).input(net.a(), Some(&listener));
+            assert_eq!(speak(net)[0].flags, SYN | ACK | answer, "{offer:#x}");
+        }
+    }
+
     fn data_on_a_syn_is_left_for_later(net) {
         let listener = Listener::<4>::with_capacity();
         Raw::new(SYN, 100, 0).payload(b"early").input(net.a(), Some(&listener));

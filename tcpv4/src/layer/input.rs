@@ -8,7 +8,7 @@ use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open::{self, HalfOpen};
 use crate::listener::Accept;
 use crate::reply::Reply;
-use crate::segment::{Control, Segment};
+use crate::segment::{Control, Marks, Segment};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::wire::{self, HeaderError, Ports};
@@ -354,11 +354,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let iss = cookie::make(&self.secret, &tuple, syn, now);
         half_open.iss = iss;
         let offset = self.secret.timestamp_offset(&tuple);
-        let value = cookie::timestamp(now.as_millis() as u32, &syn.options).wrapping_add(offset);
+        let value = cookie::timestamp(now.as_millis() as u32, &syn.options, half_open.ecn).wrapping_add(offset);
         let settings = self.settings.get();
         let mut transmit = half_open.syn_ack(crate::Mss::DEFAULT, initial_window(&settings), value);
         if transmit.options.timestamps.is_none() {
             // Nowhere to keep these.
+            transmit.marks = Marks::empty();
             transmit.options.window_scale = None;
             transmit.options.sack_permitted = false;
         }

@@ -11,7 +11,7 @@ use super::{ConnectionId, Owner, State, Tcp};
 use crate::connection::{Connection, Open, Passive};
 use crate::half_open::HalfOpen;
 use crate::listener::Accept;
-use crate::segment::Segment;
+use crate::segment::{Marks, Segment};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::wire::Options;
@@ -65,7 +65,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let offset = self.secret.timestamp_offset(tuple);
         let offer = cookie::offer(mss, segment.options.timestamps, offset);
         let own_scale = WindowScale::for_limit(self.settings.get().receive_limit as usize);
-        let syn = Segment { seq: segment.seq - 1, options: offer, ..*segment };
+        let offers_ecn = cookie::offers_ecn(segment.options.timestamps, offset);
+        let marks = if offers_ecn { Marks::ECE | Marks::CWR } else { Marks::empty() };
+        let syn = Segment { seq: segment.seq - 1, options: offer, marks, ..*segment };
         let mut half_open = HalfOpen::new(*tuple, ack - 1, own_scale, &syn, now);
         // The window of the SYN is lost; that of this segment is scaled.
         let bytes = offer.window_scale.unwrap_or_default().bytes(segment.window).min(0xffff);
@@ -295,7 +297,7 @@ fn passive(
         advertised: initial_window(settings),
         sack_permitted: offer.sack_permitted,
         timestamps: offer.timestamps.map(|t| (ts_offset, t.value)),
-        ecn: false,
+        ecn: half_open.ecn,
         // The answer went out, once, a patience before it is due again.
         sent_at: half_open.sent_at(),
         mtu,

@@ -51,6 +51,8 @@ pub struct Net<'n, S: Storage> {
     on_the_way: RefCell<BTreeMap<(Instant, u64), (usize, Arriving)>>,
     serial: Cell<u64>,
     sleepers: RefCell<Vec<(Instant, Waker)>>,
+    /// Who sent packets, with which TOS.
+    pub seen: RefCell<Vec<(usize, u8)>>,
     /// TCP longer than this is lost.
     pub drop_longer: Cell<usize>,
     /// Packets that the link has taken.
@@ -157,6 +159,7 @@ impl<'n, S: Storage> Net<'n, S> {
             on_the_way: RefCell::default(),
             serial: Cell::new(0),
             sleepers: RefCell::default(),
+            seen: RefCell::default(),
             drop_longer: Cell::new(usize::MAX),
             packets: Cell::new(0),
         }
@@ -201,6 +204,7 @@ impl<'n, S: Storage> Net<'n, S> {
     }
 
     fn send(&self, from: usize, sent: &Sent) {
+        self.seen.borrow_mut().push((from, sent.header.tos));
         let link = self.link.get();
         let large = link.large_receive && sent.meta.segmentation.is_some();
         let meta = match sent.meta.segmentation.filter(|_| large) {
