@@ -29,7 +29,7 @@ pub struct Settings {
     /// The congestion control.
     pub congestion: Algorithm,
     /// Offers explicit congestion notification when connecting (RFC 3168);
-    /// off by default, as in Linux. A peer's offer is not taken up.
+    /// off by default, as in Linux. A peer's offer is always taken up.
     pub ecn: bool,
 }
 
