@@ -122,4 +122,27 @@ pub(crate) fn make_echo_reply(message: &mut [u8]) {
         [*high, *low] = sum.finish().to_be_bytes();
         *kind = ECHO_REPLY;
     }
+    // An update can't tell the two zeros apart: of a message that is all zero
+    // the checksum is the other one.
+    if message.iter().all(|byte| *byte == 0)
+        && let Some(field) = message.get_mut(2..4)
+    {
+        field.fill(0xff);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A receiver's sum over the whole message must be 0xffff, which that of
+    /// zeros alone is not.
+    #[test]
+    fn the_reply_of_nothing_but_zeros_has_a_checksum_that_verifies() {
+        let mut message = [ECHO_REQUEST, 0, 0xf7, 0xff, 0, 0, 0, 0, 0, 0];
+        assert_eq!(wire::checksum(&message), 0);
+        make_echo_reply(&mut message);
+        assert_eq!(message, [0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(wire::checksum(&message), 0);
+    }
 }
