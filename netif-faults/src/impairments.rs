@@ -138,11 +138,7 @@ impl Impairments {
 
     /// Whether frames pass unharmed.
     pub(crate) fn is_none(&self) -> bool {
-        // Field by field: rustc 1.95 with optimisation gets the derived
-        // comparison with a constant wrong, and takes 20 % loss for none.
-        let Self { loss, duplication, reordering, bit_error, truncation, delay, jitter, .. } = self;
-        let faults = [loss, duplication, reordering, bit_error, truncation];
-        faults.into_iter().all(|fault| fault.0 == 0) && delay.is_zero() && jitter.is_zero()
+        Self { full: Probability::NEVER, full_for: Duration::ZERO, ..*self } == Self::NONE
     }
 }
 
