@@ -43,20 +43,20 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "arp", body: targets::arp, seeds: seeds::arp, runs: 2000 },
-    Target { name: "capture", body: targets::capture, seeds: seeds::capture, runs: 4000 },
-    Target { name: "dhcp", body: targets::dhcp, seeds: seeds::dhcp, runs: 2000 },
-    Target { name: "dhcp_message", body: targets::dhcp_message, seeds: seeds::dhcp_message, runs: 4000 },
-    Target { name: "icmp", body: targets::icmp, seeds: seeds::icmp, runs: 2000 },
-    Target { name: "ipv4", body: targets::ipv4, seeds: seeds::ipv4, runs: 2000 },
-    Target { name: "offload", body: targets::offload, seeds: seeds::offload, runs: 4000 },
-    Target { name: "reassembly", body: targets::reassembly, seeds: seeds::reassembly, runs: 2000 },
-    Target { name: "tcp", body: targets::tcp, seeds: seeds::tcp, runs: 2000 },
-    Target { name: "tcp_pair", body: targets::tcp_pair, seeds: seeds::tcp_pair, runs: 200 },
+    Target { name: "arp", body: targets::arp, seeds: seeds::arp, runs: 8000 },
+    Target { name: "capture", body: targets::capture, seeds: seeds::capture, runs: 10_000 },
+    Target { name: "dhcp", body: targets::dhcp, seeds: seeds::dhcp, runs: 8000 },
+    Target { name: "dhcp_message", body: targets::dhcp_message, seeds: seeds::dhcp_message, runs: 10_000 },
+    Target { name: "icmp", body: targets::icmp, seeds: seeds::icmp, runs: 8000 },
+    Target { name: "ipv4", body: targets::ipv4, seeds: seeds::ipv4, runs: 8000 },
+    Target { name: "offload", body: targets::offload, seeds: seeds::offload, runs: 10_000 },
+    Target { name: "reassembly", body: targets::reassembly, seeds: seeds::reassembly, runs: 8000 },
+    Target { name: "tcp", body: targets::tcp, seeds: seeds::tcp, runs: 8000 },
+    Target { name: "tcp_pair", body: targets::tcp_pair, seeds: seeds::tcp_pair, runs: 1000 },
     Target { name: "tcp_wire", body: targets::tcp_wire, seeds: seeds::tcp_wire, runs: 8000 },
-    Target { name: "tower", body: targets::tower, seeds: seeds::tower, runs: 2000 },
-    Target { name: "udp", body: targets::udp, seeds: seeds::udp, runs: 2000 },
-    Target { name: "virtio", body: targets::virtio, seeds: seeds::virtio, runs: 2000 },
+    Target { name: "tower", body: targets::tower, seeds: seeds::tower, runs: 8000 },
+    Target { name: "udp", body: targets::udp, seeds: seeds::udp, runs: 8000 },
+    Target { name: "virtio", body: targets::virtio, seeds: seeds::virtio, runs: 8000 },
 ];
 
 /// The target of a name.
