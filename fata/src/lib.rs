@@ -14,7 +14,7 @@
 //!     mut random: R,
 //! ) -> Result<Never, N::Error> {
 //!     let e = Ethif::connect(net);
-//!     let i = Ipv4::connect(&e);
+//!     let i = Ipv4::connect_with(&e, &mut random);
 //!     i.set_ipv4(Ipv4Addr::new(10, 0, 0, 2));
 //!     i.set_ipv4_netmask(Ipv4Addr::new(255, 255, 255, 0));
 //!     let tcp = Tcp::connect(&i, &mut random);

@@ -23,7 +23,11 @@ const STEPS: &[Step] = &[
     Step { name: "dependencies", needs: &["cargo-deny"], run: dependencies },
     Step { name: "no-std", needs: &["cc", "nm", "objdump"], run: no_std },
     Step { name: "tests", needs: &[], run: tests },
-    Step { name: "linux", needs: &["ip", "curl", "ping", "arping", "tshark", "dnsmasq"], run: linux },
+    Step {
+        name: "linux",
+        needs: &["ip", "curl", "ping", "arping", "tshark", "tcpdump", "dnsmasq"],
+        run: linux,
+    },
     Step { name: "program", needs: &[], run: program },
 ];
 
@@ -85,7 +89,7 @@ fn documentation(shell: &Shell) -> Result<()> {
     Ok(cmd!(shell, "cargo doc --workspace --no-deps --all-features --locked").run()?)
 }
 
-/// Files and functions stay small enough to be seen at one glance.
+/// Files stay small enough to be seen at one glance.
 fn names(shell: &Shell) -> Result<()> {
     let files = cmd!(shell, "git ls-files *.rs").quiet().read()?;
     let mut large = Vec::new();

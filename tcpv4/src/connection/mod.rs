@@ -176,7 +176,10 @@ impl<B: Backing> Connection<B> {
     /// Whether all that was written is acknowledged, the FIN included if this
     /// side has closed.
     pub fn is_flushed(&self) -> bool {
-        self.send.len() == 0 && (!self.flags.contains(Flags::FIN) || self.flags.contains(Flags::FIN_ACKED))
+        // A reset that meets a side which has closed ends it without a failure
+        // (RFC 9293 §3.10.7.4): nothing will be acknowledged any more.
+        let closed = self.flags.contains(Flags::FIN_ACKED) || self.state == State::Closed;
+        self.send.len() == 0 && (!self.flags.contains(Flags::FIN) || closed)
     }
 
     /// Why the connection ended before its time, if it did.
