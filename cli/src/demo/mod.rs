@@ -4,6 +4,7 @@ mod kernel;
 mod memory;
 mod tap;
 
+use std::fs::OpenOptions;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,10 +35,13 @@ pub fn run(arguments: &DemoArguments) -> ExitCode {
         console.log("A link in memory, as asked; the peer is a second stack.\n");
         memory::show(&console, arguments)
     } else {
-        match namespace::enter() {
+        // A namespace is of no use without taps to put into it.
+        let driver = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+        let entered = driver.map_err(anyhow::Error::from).and_then(|_| Ok(namespace::enter()?));
+        match entered {
             Ok(()) => tap::show(&console, arguments),
             Err(error) => {
-                console.log(yellow(format_args!("No network namespace: {error}.")));
+                console.log(yellow(format_args!("No tap of its own: {error}.")));
                 console.log("A link in memory then; the peer is a second stack.\n");
                 memory::show(&console, arguments)
             }
