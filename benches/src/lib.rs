@@ -1,0 +1,1 @@
+//! Fata beside its rivals, in one run.
