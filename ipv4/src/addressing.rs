@@ -239,6 +239,11 @@ impl<const N: usize> Addressing<N> {
         self.gateways.iter().any(|candidate| candidate.dead_until <= now)
     }
 
+    /// Whether no gateway is passed over at `now`.
+    pub(crate) fn are_gateways_alive(&self, now: Instant) -> bool {
+        self.gateways.iter().all(|gateway| gateway.dead_until <= now)
+    }
+
     /// Takes `hop` for alive.
     pub(crate) fn revive(&mut self, hop: Ipv4Addr) {
         for gateway in self.gateways.iter_mut().filter(|gateway| gateway.address == hop) {

@@ -20,7 +20,7 @@
 
 use core::net::Ipv4Addr;
 
-use wire::{Protocol, checksum};
+use wire::{Protocol, checksum, header_checksum};
 use zerocopy::byteorder::big_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -130,8 +130,7 @@ impl HeaderFields {
         }
         let total_length = u16::try_from(header_len + payload_len).ok()?;
         let header = out.get_mut(..header_len)?;
-        let (raw, rest) = Raw::mut_from_prefix(header).ok()?;
-        *raw = Raw {
+        let mut raw = Raw {
             version_ihl: 0x40 | (header_len / 4) as u8,
             tos: self.tos,
             total_length: total_length.into(),
@@ -143,9 +142,17 @@ impl HeaderFields {
             src: self.src.octets(),
             dst: self.dst.octets(),
         };
-        rest.copy_from_slice(options);
-        let sum = checksum(header);
-        header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
+        if options.is_empty() {
+            let bytes: &[u8; HEADER_LEN] = zerocopy::transmute_ref!(&raw);
+            raw.checksum = header_checksum(bytes).into();
+            raw.write_to(header).ok()?;
+        } else {
+            let (fixed, rest) = header.split_at_mut_checked(HEADER_LEN)?;
+            raw.write_to(fixed).ok()?;
+            rest.copy_from_slice(options);
+            let sum = checksum(header);
+            header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
+        }
         Some(header_len)
     }
 }
@@ -194,11 +201,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Count> {
     let total = usize::from(raw.total_length.get());
     let packet = bytes.get(..total).ok_or(Count::RxTotalLength)?;
     let (header, payload) = packet.split_at_checked(header_len).ok_or(Count::RxTotalLength)?;
-    if checksum(header) != 0 {
-        return Err(Count::RxChecksum);
-    }
-    if header_len > HEADER_LEN {
-        check_options(header.get(HEADER_LEN..).unwrap_or_default())?;
+    match <&[u8; HEADER_LEN]>::try_from(header) {
+        Ok(header) if header_checksum(header) == 0 => {}
+        Ok(_) => return Err(Count::RxChecksum),
+        Err(_) => check_long(header)?,
     }
     Ok(Parsed { fields: raw.fields(), header, payload })
 }
@@ -223,8 +229,16 @@ pub(crate) fn parse_quote(bytes: &[u8]) -> Option<Quoted<'_>> {
     Some(Quoted { fields: raw.fields(), total_length, payload: available.get(header_len..)? })
 }
 
-/// Walks the options of a received header (RFC 791 §3.1).
+/// Verifies a header with options.
 #[cold]
+fn check_long(header: &[u8]) -> Result<(), Count> {
+    if checksum(header) != 0 {
+        return Err(Count::RxChecksum);
+    }
+    check_options(header.get(HEADER_LEN..).unwrap_or_default())
+}
+
+/// Walks the options of a received header (RFC 791 §3.1).
 fn check_options(mut options: &[u8]) -> Result<(), Count> {
     const END: u8 = 0;
     const NO_OPERATION: u8 = 1;

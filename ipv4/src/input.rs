@@ -1,5 +1,7 @@
 //! From a frame's payload to whoever takes it.
 
+use core::net::Ipv4Addr;
+
 use traits::{Cast, Ethernet, Frame, IcmpError, Inbound, LinkCast, Packet, RxMeta, UnreachableCode};
 use wire::Protocol;
 
@@ -78,11 +80,9 @@ where
     fn accept<'f>(&self, frame: Frame<'f>) -> Result<Accepted<'f>, Count> {
         let parsed = parse(frame.bytes)?;
         let fields = parsed.fields;
-        let destination = self.addressing.borrow().classify(fields.src, fields.dst)?;
-        let cast = match destination {
-            Destination::Here(cast) => cast,
-            Destination::Group if self.groups.borrow().contains(fields.dst) => Cast::Multicast,
-            Destination::Group => return Err(Count::RxNotLocal),
+        let cast = match self.recent.is_peer(fields.src, fields.dst) {
+            true => Cast::Unicast,
+            false => self.cast(fields.src, fields.dst)?,
         };
         if cast == Cast::Unicast && frame.meta.link != LinkCast::Host {
             return Err(Count::RxLinkBroadcast);
@@ -97,6 +97,19 @@ where
         packet.header = parsed.header;
         packet.meta = frame.meta.above(parsed.header.len() as u16);
         Ok(Accepted::Packet(packet))
+    }
+
+    /// Whom a packet is for, if it is for this host.
+    fn cast(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<Cast, Count> {
+        match self.addressing.borrow().classify(src, dst)? {
+            Destination::Here(Cast::Unicast) => {
+                self.recent.set_peer(src, dst);
+                Ok(Cast::Unicast)
+            }
+            Destination::Here(cast) => Ok(cast),
+            Destination::Group if self.groups.borrow().contains(dst) => Ok(Cast::Multicast),
+            Destination::Group => Err(Count::RxNotLocal),
+        }
     }
 
     /// What the layer deals with itself, and what a label is to be told of it.

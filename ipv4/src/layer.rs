@@ -17,6 +17,7 @@ use crate::icmp::{ErrorToSend, Limit};
 use crate::ident::Secret;
 use crate::igmp::Groups;
 use crate::path_mtu::PathMtus;
+use crate::recent::Recent;
 use crate::stats::{Counters, Statistics};
 
 /// IPv4 with ICMP over the Ethernet layer `E`.
@@ -36,6 +37,8 @@ pub struct Ipv4<
 > {
     pub(crate) ethernet: E,
     pub(crate) addressing: RefCell<Addressing<ENTRIES>>,
+    /// What the addressing said last: cleared whenever that changes.
+    pub(crate) recent: Recent,
     generation: Cell<u32>,
     pub(crate) paths: RefCell<PathMtus<PATHS>>,
     pub(crate) groups: RefCell<Groups<ENTRIES>>,
@@ -90,6 +93,7 @@ where
         Self {
             ethernet,
             addressing: RefCell::new(Addressing::new()),
+            recent: Recent::default(),
             generation: Cell::new(0),
             paths: RefCell::new(PathMtus::new()),
             groups: RefCell::new(Groups::new()),
@@ -151,6 +155,7 @@ where
             self.generation.set(self.generation.get().wrapping_add(1));
         }
         self.addressing.replace(next);
+        self.recent.clear();
         self.wakers.wake();
         refused
     }
@@ -217,7 +222,7 @@ where
     }
 
     fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError> {
-        let route = self.addressing.borrow().route(dst, src, self.ethernet.now())?;
+        let route = self.way(dst, src, self.ethernet.now())?;
         Ok(Path::new(route.src, self.path_limit(dst).mtu, self.capabilities()))
     }
 
@@ -291,10 +296,10 @@ where
     }
 
     fn confirm(&self, dst: Ipv4Addr) {
-        let route = self.addressing.borrow().route(dst, None, self.ethernet.now());
-        let Ok(route) = route else { return };
+        let Ok(route) = self.way(dst, None, self.ethernet.now()) else { return };
         if let Some(gateway) = route.gateway {
             self.addressing.borrow_mut().revive(gateway);
+            self.recent.clear();
         }
         match route.to {
             To::Host(hop) => self.ethernet.confirm(hop),

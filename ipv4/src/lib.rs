@@ -68,6 +68,7 @@ mod layer;
 mod listeners;
 mod output;
 mod path_mtu;
+mod recent;
 mod stats;
 
 pub use addressing::DEAD_GATEWAY;

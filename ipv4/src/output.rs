@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::net::Ipv4Addr;
 
-use traits::{Ethernet, Header, SendError, To, TxMeta};
+use traits::{Ethernet, Header, Instant, SendError, To, TxMeta};
 use wire::{EtherType, Protocol};
 
 use crate::Ipv4;
@@ -58,6 +58,26 @@ where
         }
     }
 
+    /// The way to `dst`, which for the one asked for last is remembered.
+    #[inline]
+    pub(crate) fn way(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, now: Instant) -> Result<Route, SendError> {
+        match self.recent.route(dst, src) {
+            Some(route) => Ok(route),
+            None => self.look_up(dst, src, now),
+        }
+    }
+
+    #[inline(never)]
+    fn look_up(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, now: Instant) -> Result<Route, SendError> {
+        let addressing = self.addressing.borrow();
+        let route = addressing.route(dst, src, now)?;
+        // With a gateway given up, time alone may change the answer.
+        if addressing.are_gateways_alive(now) {
+            self.recent.set_route(dst, src, route);
+        }
+        Ok(route)
+    }
+
     /// Sends one packet, by another gateway where the first does not answer.
     pub(crate) fn send(
         &self,
@@ -70,11 +90,13 @@ where
         let now = self.ethernet.now();
         // Each round but the last gives a gateway up.
         for _ in 0..=ENTRIES {
-            let route = self.addressing.borrow().route(header.dst, header.src, now)?;
+            let route = self.way(header.dst, header.src, now)?;
             let sent = self.send_by(&route, header, options, meta, len, fill);
             let (Err(SendError::Unresolved), Some(gateway)) = (sent, route.gateway) else { return sent };
             self.counters.add(Count::TxGatewayDead);
-            if !self.addressing.borrow_mut().give_up(gateway, now) {
+            let has_another = self.addressing.borrow_mut().give_up(gateway, now);
+            self.recent.clear();
+            if !has_another {
                 return sent;
             }
         }

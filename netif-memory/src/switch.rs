@@ -207,6 +207,9 @@ fn send_blank<'a, Q: Queue + 'a, I: Iterator<Item = &'a Line<Q>>>(
     let (takes, lacks) = (Offload::RX_CHECKSUM, |line: &&Line<Q>| !line.offers(Offload::RX_CHECKSUM));
     let blank = meta.with_checksum(ChecksumVerdict::Blank(checksum));
     lines().filter(|line| line.offers(takes)).for_each(|line| line.send(now, frame, blank));
+    if !lines().any(|line| lacks(&line)) {
+        return;
+    }
     match segment::complete_checksum(frame, checksum) {
         Ok(()) => lines().filter(lacks).for_each(|line| line.send(now, frame, meta)),
         Err(_) => lines().filter(lacks).for_each(Line::count_drop),

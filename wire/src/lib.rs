@@ -12,5 +12,5 @@ mod checksum;
 mod number;
 
 pub use address::{Cidr, MacAddr, ParseCidrError};
-pub use checksum::{Checksum, checksum};
+pub use checksum::{Checksum, checksum, header_checksum};
 pub use number::{EtherType, Protocol};
