@@ -35,3 +35,9 @@
 
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod hypervisor;
+
+pub use hypervisor::{
+    Channel, DomainId, Exhausted, GrantRef, Hypervisor, Outgoing, PAGE, Shared, StoreError, Watch,
+};
