@@ -186,6 +186,16 @@ pub(crate) enum Purpose {
 }
 
 impl Transmit {
+    /// Leaves the first `len` bytes of data; less than there are take what
+    /// comes at the end with them.
+    pub(crate) fn truncate(&mut self, len: u32) {
+        if len < self.len {
+            self.len = len;
+            self.control = None;
+            self.marks.remove(Marks::PSH);
+        }
+    }
+
     /// A segment without data.
     pub(crate) const fn control(control: Control, seq: SeqNum, ack: Option<SeqNum>) -> Self {
         Self {

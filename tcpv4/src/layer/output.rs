@@ -1,5 +1,6 @@
 //! What is said. One place calls `write` of the layer below.
 
+use core::num::NonZeroU16;
 use core::task::Waker;
 
 use traits::{Header, Instant, Ip, Offload, Path, SegmentationKind, SendError, TxMeta};
@@ -144,16 +145,35 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let mut large = true;
         let mut sent = None;
         let mut has_sent = false;
-        for _ in 0..BURST {
+        let mut left = BURST;
+        while left > 0 {
             let next = self.next_segment(now, id, sent.take(), &budget(&path, large));
-            let Some(transmit) = next else {
+            let Some(mut transmit) = next else {
                 self.settle(now, id);
                 return Turn::Done;
             };
-            let written = match path {
-                Ok(path) if !may_be_large(&transmit, &path) => Err(SendError::Unsupported),
-                Ok(path) => self.emit(&tuple, &transmit, &path, Some(id)),
-                Err(error) => Err(error),
+            left = left.saturating_sub(1);
+            let written = match (path, transmit.gso_size) {
+                (Ok(path), Some(size)) if !(large && cuts(&transmit, &path)) => {
+                    let (count, written) = self.emit_cut(&tuple, &transmit, size, &path, id);
+                    left = left.saturating_sub(count.saturating_sub(1));
+                    let done = count as u32 * u32::from(size.get());
+                    if written.is_ok() || count > 0 {
+                        transmit.truncate(done);
+                        sent = Some(transmit);
+                        has_sent = true;
+                    }
+                    if written == Err(SendError::Full) && count > 0 {
+                        self.end_turn(now, id, sent);
+                        return Turn::Full;
+                    }
+                    if sent.is_some() {
+                        continue;
+                    }
+                    written
+                }
+                (Ok(path), _) => self.emit(&tuple, &transmit, &path, Some(id)),
+                (Err(error), _) => Err(error),
             };
             match written {
                 Err(SendError::Full) => {
@@ -304,6 +324,41 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
     }
 
+    /// Sends a large segment as several; returns how many went out.
+    fn emit_cut(
+        &self,
+        tuple: &Tuple,
+        transmit: &Transmit,
+        size: NonZeroU16,
+        path: &Path,
+        id: ConnectionId,
+    ) -> (usize, Result<(), SendError>) {
+        let size = u32::from(size.get());
+        let mut piece = Transmit { gso_size: None, control: None, ..*transmit };
+        piece.marks.remove(Marks::PSH);
+        let mut count = 0;
+        let mut left = transmit.len;
+        while left > 0 {
+            piece.len = left.min(size);
+            left -= piece.len;
+            if left == 0 {
+                piece.control = transmit.control;
+                piece.marks |= transmit.marks & Marks::PSH;
+            }
+            let written = self.emit(tuple, &piece, path, Some(id));
+            if written.is_err() {
+                return (count, written);
+            }
+            self.count_written(&piece, written);
+            count += 1;
+            piece.seq += piece.len;
+            piece.offset += piece.len;
+            // Once is enough (RFC 3168 §6.1.2).
+            piece.marks.remove(Marks::CWR);
+        }
+        (count, Ok(()))
+    }
+
     /// Sends one segment: the only place that does.
     fn emit(
         &self,
@@ -363,21 +418,24 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 }
 
-/// What a path takes; `large`: whether to ask the device to cut.
+/// What a path takes; `large`: whether to ask the device to cut. Where it does
+/// not, a burst is decided upon as one and [cut here](Tcp::emit_cut).
 fn budget(path: &Result<Path, SendError>, large: bool) -> Budget {
     match path {
         Err(_) => Budget { mtu: MTU_UNKNOWN, gso_max_size: 0 },
         Ok(path) => {
-            let offload = path.capabilities.offload;
-            let cuts = large && offload.contains(Offload::TSO4 | Offload::TX_CHECKSUM);
-            Budget { mtu: path.mtu, gso_max_size: if cuts { path.capabilities.gso_max_size } else { 0 } }
+            let cuts = large && path.capabilities.offload.contains(CUTS);
+            let gso_max_size = if cuts { path.capabilities.gso_max_size } else { BURST * path.mtu };
+            Budget { mtu: path.mtu, gso_max_size }
         }
     }
 }
 
+/// What a device does that cuts large segments.
+const CUTS: Offload = Offload::TSO4.union(Offload::TX_CHECKSUM);
+
 /// Whether the device cuts this segment as asked: with CWR, not all do.
-fn may_be_large(transmit: &Transmit, path: &Path) -> bool {
-    transmit.gso_size.is_none()
-        || !transmit.marks.contains(Marks::CWR)
-        || path.capabilities.offload.contains(Offload::TSO_ECN)
+fn cuts(transmit: &Transmit, path: &Path) -> bool {
+    let offload = path.capabilities.offload;
+    offload.contains(CUTS) && (!transmit.marks.contains(Marks::CWR) || offload.contains(Offload::TSO_ECN))
 }
