@@ -36,3 +36,26 @@ pub struct Statistics {
     /// Entries left out of the lists of leases because of their bounds.
     pub cut: u64,
 }
+
+impl Statistics {
+    /// All counters by name, in the order of the struct.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("tx_messages", self.tx_messages),
+            ("tx_failed", self.tx_failed),
+            ("rx_messages", self.rx_messages),
+            ("rx_malformed", self.rx_malformed),
+            ("rx_other_client", self.rx_other_client),
+            ("rx_other_exchange", self.rx_other_exchange),
+            ("rx_unexpected", self.rx_unexpected),
+            ("rx_invalid", self.rx_invalid),
+            ("bound", self.bound),
+            ("renewed", self.renewed),
+            ("naks", self.naks),
+            ("declined", self.declined),
+            ("expired", self.expired),
+            ("cut", self.cut),
+        ]
+        .into_iter()
+    }
+}

@@ -17,6 +17,13 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Statistics { $($(#[$doc])* pub $field: u64,)* }
 
+        impl Statistics {
+            /// All counters by name, in the order of the struct.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($field), self.$field)),*].into_iter()
+            }
+        }
+
         impl Counters {
             /// The counters as they stand.
             pub(crate) fn snapshot(&self) -> Statistics {

@@ -82,7 +82,7 @@ mod timers;
 pub mod wire;
 
 pub use flow::{Flow, IoError, ReadHalf, WriteHalf};
-pub use layer::{ConnectionId, Tcp, Usage};
+pub use layer::{ConnectionId, Remembered, Tcp, Usage};
 pub use listener::{Accept, DEFAULT_BACKLOG, Listener};
 pub use seq::{Mss, SeqNum, Window, WindowScale};
 pub use stats::Statistics;

@@ -120,4 +120,18 @@ impl NetworkStatistics {
         tx_full: 0,
         tx_dropped: 0,
     };
+
+    /// All counters by name, in the order of the struct.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("rx_bytes", self.rx_bytes),
+            ("rx_packets", self.rx_packets),
+            ("rx_dropped", self.rx_dropped),
+            ("tx_bytes", self.tx_bytes),
+            ("tx_packets", self.tx_packets),
+            ("tx_full", self.tx_full),
+            ("tx_dropped", self.tx_dropped),
+        ]
+        .into_iter()
+    }
 }

@@ -6,6 +6,7 @@
 
 mod icmp;
 mod input;
+mod list;
 mod open;
 mod output;
 mod state;
@@ -23,6 +24,7 @@ use crate::ports::Ports;
 use crate::stats::{Counters, Statistics};
 use crate::storage::{Fixed, Limits, Memory, Storage};
 
+pub use list::Remembered;
 pub use state::ConnectionId;
 pub(crate) use state::{Held, Owner, State, Want};
 
