@@ -15,6 +15,7 @@ use crate::{Recorded, Replay, Sent};
 #[derive(Default)]
 pub struct Comparison<'a> {
     tolerance: Option<Duration>,
+    ignores_identification: bool,
     normalise: Option<Box<Normalise<'a>>>,
 }
 
@@ -25,6 +26,7 @@ impl fmt::Debug for Comparison<'_> {
         let normalised = self.normalise.is_some();
         f.debug_struct("Comparison")
             .field("tolerance", &self.tolerance)
+            .field("ignores_identification", &self.ignores_identification)
             .field("normalised", &normalised)
             .finish()
     }
@@ -80,6 +82,14 @@ impl<'a> Comparison<'a> {
         self
     }
 
+    /// Leaves the identification of IPv4 packets out, which hosts draw at
+    /// random, and with it the header's checksum.
+    #[must_use]
+    pub const fn without_identification(mut self) -> Self {
+        self.ignores_identification = true;
+        self
+    }
+
     /// Has `normalise` blank out what may differ, such as identifications, in
     /// a copy of each frame of either side.
     #[must_use]
@@ -125,6 +135,11 @@ impl<'a> Comparison<'a> {
 
     fn normalised(&self, frame: &[u8]) -> Vec<u8> {
         let mut frame = frame.get(..unpadded(frame)).unwrap_or(frame).to_vec();
+        if self.ignores_identification && frame.get(12..14) == Some(&EtherType::IPV4.0.to_be_bytes()) {
+            for field in [18..20, 24..26] {
+                frame.get_mut(field).into_iter().for_each(|bytes| bytes.fill(0));
+            }
+        }
         if let Some(normalise) = &self.normalise {
             normalise(&mut frame);
         }

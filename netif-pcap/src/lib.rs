@@ -6,6 +6,8 @@
 //! - [`Replay`] is a [`Network`](traits::Network) that plays a host of a
 //!   recording: it hands up what that host received, at the recording's own
 //!   times, and collects what the stack sends.
+//! - [`Renumber`] stands between a replay and a stack that draws other random
+//!   numbers than the host did; [`Player`] runs such a tower.
 //! - [`Comparison`] says how that differs from what the host sent then, for a
 //!   person to read.
 //!
@@ -40,14 +42,18 @@
 
 mod capture;
 mod compare;
+mod player;
 mod recorder;
 mod recording;
+mod renumber;
 mod replay;
 mod summary;
 
 pub use capture::Capture;
 pub use compare::{Comparison, Difference, Differences};
+pub use player::Player;
 pub use recorder::{CaptureStatistics, Format, Recorder};
 pub use recording::{Direction, ReadError, Recorded, Recording};
+pub use renumber::Renumber;
 pub use replay::{Replay, Sent, Side};
 pub use summary::summary;

@@ -61,6 +61,7 @@ struct State<W> {
     /// Interfaces already written to the file.
     described: usize,
     epoch: Duration,
+    origin: Instant,
     /// A large frame while it is cut.
     scratch: Vec<u8>,
 }
@@ -116,6 +117,7 @@ impl<W: Write> Recorder<W> {
             interfaces: Vec::new(),
             described: 0,
             epoch: Duration::ZERO,
+            origin: Instant::ZERO,
             scratch: Vec::new(),
         };
         Self { state: RefCell::new(state), statistics: Cell::default() }
@@ -125,6 +127,13 @@ impl<W: Write> Recorder<W> {
     /// 1970-01-01T00:00:00Z; that date itself unless set.
     pub fn set_epoch(&self, epoch: Duration) {
         self.state.borrow_mut().epoch = epoch;
+    }
+
+    /// Sets the device's time that counts as zero in the file, for clocks that
+    /// started long before; [`Instant::ZERO`] unless set. What was before
+    /// counts as zero too.
+    pub fn set_origin(&self, origin: Instant) {
+        self.state.borrow_mut().origin = origin;
     }
 
     /// Adds an interface and returns its number.
@@ -246,7 +255,7 @@ impl<W: Write> State<W> {
     }
 
     fn write(&mut self, interface: u32, at: Instant, direction: Direction, frame: &[u8]) -> io::Result<()> {
-        let timestamp = self.epoch.saturating_add(Duration::from_nanos(at.as_nanos()));
+        let timestamp = self.epoch.saturating_add(at.duration_since(self.origin));
         self.start()?;
         if let Some(encoder) = &mut self.encoder {
             encoder.frame(interface, timestamp, direction, frame).map_err(to_io)?;

@@ -42,7 +42,8 @@ impl Direction {
 /// A frame of a recording.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// When, from the first frame on.
+    /// When, from the first frame on, unless
+    /// [said otherwise](Recording::starting_at).
     pub at: Instant,
     /// Which way, where the file says so.
     pub direction: Option<Direction>,
@@ -143,6 +144,21 @@ impl Recording {
             .map(|(at, frame)| Recorded { at: Instant::ZERO + at.saturating_sub(recording.epoch), ..frame })
             .collect();
         Ok(recording)
+    }
+
+    /// The same with the first frame at `start`.
+    ///
+    /// A capture without an epoch, such as those of simulations, has the times
+    /// of its device's clock since 1970 began: it starts at
+    /// [`epoch`](Recording::epoch), and then timers that were set before the
+    /// first frame run as they did.
+    #[must_use]
+    pub fn starting_at(mut self, start: Instant) -> Self {
+        let first = self.frames.first().map_or(start, |frame| frame.at);
+        for frame in &mut self.frames {
+            frame.at = start + frame.at.duration_since(first);
+        }
+        self
     }
 
     /// The frames, in order of their times.
