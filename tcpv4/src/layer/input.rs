@@ -71,16 +71,22 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         segment: &Segment<'_>,
         listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
     ) {
-        let (hash, now) = (self.secret.table(tuple), self.ip.now());
+        let now = self.ip.now();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return self.counters.reentered.count();
         };
-        let entry = state.find(hash, tuple);
+        let entry = match state.recent(tuple) {
+            Some(slot) => Some(Entry::Connection(slot)),
+            None => state.find(self.secret.table(tuple), tuple),
+        };
         let next = match entry {
-            Some(Entry::Connection(slot)) => match self.in_backlog(&state, slot) {
-                Some(id) => Next::Backlog(id),
-                None => self.input_connection(&mut state, now, slot, segment),
-            },
+            Some(Entry::Connection(slot)) => {
+                state.recent = slot;
+                match self.in_backlog(&state, slot) {
+                    Some(id) => Next::Backlog(id),
+                    None => self.input_connection(&mut state, now, slot, segment),
+                }
+            }
             Some(Entry::HalfOpen(slot)) => self.input_half_open(&mut state, now, slot, segment),
             Some(Entry::TimeWait(slot)) => self.input_time_wait(&mut state, now, slot, segment),
             None if segment.control == Some(Control::Syn) && segment.ack.is_none() => Next::Syn(None),
@@ -95,9 +101,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                     self.ip.confirm(tuple.remote);
                 }
             }
-            Next::Syn(iss) => self.input_syn(now, hash, tuple, segment, iss, listeners),
-            Next::Establish(slot) => self.establish(now, hash, slot, segment, listeners),
-            Next::Closed => self.input_closed(now, hash, tuple, segment, listeners),
+            Next::Syn(iss) => self.input_syn(now, self.secret.table(tuple), tuple, segment, iss, listeners),
+            Next::Establish(slot) => self.establish(now, self.secret.table(tuple), slot, segment, listeners),
+            Next::Closed => self.input_closed(now, self.secret.table(tuple), tuple, segment, listeners),
             Next::Backlog(id) => self.input_backlog(now, id, segment, listeners),
         }
         self.wake_task();
@@ -127,7 +133,6 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         slot: u32,
         segment: &Segment<'_>,
     ) -> Next {
-        let mut segment = *segment;
         let short = state.is_short_of_memory();
         if short && !segment.payload.is_empty() {
             self.give_up_one(state);
@@ -137,12 +142,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if held.lent {
             self.counters.reentered.count();
         }
-        if (short || held.lent) && !segment.payload.is_empty() {
+        let without_data;
+        let segment = if (short || held.lent) && !segment.payload.is_empty() {
             // What it acknowledges counts all the same.
-            segment.payload = &[];
-            segment.control = segment.control.filter(|control| *control == Control::Rst);
-        }
-        let outcome = held.machine.handle_segment(now, &segment);
+            let control = segment.control.filter(|control| *control == Control::Rst);
+            without_data = Segment { payload: &[], control, ..*segment };
+            &without_data
+        } else {
+            segment
+        };
+        let outcome = held.machine.handle_segment(now, segment);
         let woken = held.wake_for(outcome.events);
         let seconds = (now.as_millis() / 1000) as u32;
         let confirm = outcome.events.contains(Events::CONFIRMED) && held.confirmed != seconds;
@@ -152,7 +161,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = held.tuple;
         self.count_outcome(&outcome, held.machine.failure());
         if outcome.reset_owed {
-            self.owe_reset(state, now, &tuple, &segment);
+            self.owe_reset(state, now, &tuple, segment);
         }
         state.account(slot);
         state.mark(slot);

@@ -50,6 +50,8 @@ pub(crate) struct State<S: Storage> {
     pub(crate) reset_bucket: Bucket,
     /// Where the search for a connection to give up goes on.
     pub(crate) hand: u32,
+    /// The connection that was found last.
+    pub(crate) recent: u32,
 }
 
 /// A connection with what the layer knows of it.
@@ -172,6 +174,7 @@ impl<S: Storage> State<S> {
             cookies_until: None,
             reset_bucket: Bucket::default(),
             hand: 0,
+            recent: 0,
         }
     }
 
@@ -182,6 +185,14 @@ impl<S: Storage> State<S> {
             time_wait: self.time_wait.len(),
             bytes: self.bytes,
         }
+    }
+
+    /// The connection of a tuple, if it is the one that was found last:
+    /// segments come in runs.
+    #[inline]
+    pub(crate) fn recent(&self, tuple: &Tuple) -> Option<u32> {
+        let held = self.connections.get(self.recent)?;
+        (held.indexed && held.tuple == *tuple).then_some(self.recent)
     }
 
     /// What is known of a tuple.
