@@ -65,6 +65,9 @@ pub enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Replay a capture to the stack: say which packets it would answer, and
+    /// what it comes to.
+    Replay(ReplayArguments),
     /// Say what this machine has of what the program can use, and how to get
     /// the rest.
     Doctor,
@@ -119,4 +122,40 @@ pub struct TowerArguments {
     /// Get addresses by DHCP instead.
     #[arg(long)]
     pub dhcp: bool,
+}
+
+/// Which capture, which of its hosts, and how.
+#[derive(Args)]
+pub struct ReplayArguments {
+    /// The capture: pcapng or pcap.
+    pub file: PathBuf,
+    /// The address of the host to play; the one that captured unless said.
+    #[arg(long, value_name = "ADDRESS/PREFIX")]
+    pub ip: Option<Cidr>,
+    /// Its gateway; can be said more than once.
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway: Vec<Ipv4Addr>,
+    /// A TCP port that it listens on, beside those that it did in the capture.
+    #[arg(long, value_name = "PORT")]
+    pub tcp: Vec<u16>,
+    /// A UDP port that it listens on; unless said, all that the capture does
+    /// not show to be closed.
+    #[arg(long, value_name = "PORT")]
+    pub udp: Vec<u16>,
+    /// Compare what is sent with the capture, print how it differs, and end
+    /// with status 1 if it does.
+    #[arg(long)]
+    pub expect: bool,
+    /// Compare times too: they may be off by so many milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub tolerance: Option<f64>,
+    /// How many seconds to go on after the last frame.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub linger: f64,
+    /// What the stack draws its random numbers from.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Say it all as JSON.
+    #[arg(long)]
+    pub json: bool,
 }

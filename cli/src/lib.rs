@@ -10,4 +10,5 @@ pub mod http;
 mod lease;
 pub mod meter;
 pub mod ping;
+pub mod replay;
 pub mod tower;

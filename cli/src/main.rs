@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Parser;
 use fata_cli::arguments::{Arguments, Command, DemoArguments};
 use fata_cli::tower::Services;
-use fata_cli::{commands, demo, doctor};
+use fata_cli::{commands, demo, doctor, replay};
 
 fn main() -> ExitCode {
     if let Some(code) = doctor::probe() {
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor => doctor::run(),
         command => match run(command) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(error) => {
                 eprintln!("fata: {error:#}");
                 ExitCode::FAILURE
@@ -25,9 +25,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(_) | Command::Doctor => Ok(()),
+        Command::Replay(arguments) => return replay::run(&arguments),
         Command::Web { tower, port } => {
             commands::servers(&tower, Services { web: Some(port), ..Services::default() })
         }
@@ -37,4 +38,5 @@ fn run(command: Command) -> Result<()> {
         Command::Ping { tower, host, count, size } => commands::ping(&tower, host, count, size),
         Command::Dhcp { device, once } => commands::dhcp(&device, once),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

@@ -1,0 +1,214 @@
+//! The stack that plays a host, with the applications that the host had.
+
+use std::cell::RefCell;
+use std::future::pending;
+
+use fata::prelude::*;
+use fata::tcpv4::{Flow, Storage};
+use fata::traits::{Endpoint, Header, Instant, Ip, Protocol};
+use futures_util::future::join_all;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::report::State;
+use super::script::{Connection, Script};
+
+/// The generators of a tower, one for each layer, so that what one layer
+/// draws does not change what the others do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Generators(
+    /// The seed.
+    pub u64,
+);
+
+impl Generators {
+    fn generator(self, layer: u64) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.0.wrapping_mul(8).wrapping_add(layer))
+    }
+
+    /// Ethernet's.
+    pub fn ethernet(self) -> ChaCha8Rng {
+        self.generator(1)
+    }
+
+    /// IPv4's.
+    pub fn ip(self) -> ChaCha8Rng {
+        self.generator(2)
+    }
+
+    /// TCP's.
+    pub fn tcp(self) -> ChaCha8Rng {
+        self.generator(3)
+    }
+
+    /// The DHCP client's.
+    pub fn dhcp(self) -> ChaCha8Rng {
+        self.generator(4)
+    }
+}
+
+/// How the tower is set up.
+#[derive(Debug, Default)]
+pub(super) struct Setup {
+    pub(super) address: Option<Cidr>,
+    pub(super) gateways: Vec<Ipv4Addr>,
+    pub(super) generators: Generators,
+    pub(super) tcp: Vec<u16>,
+    pub(super) udp: Vec<u16>,
+    pub(super) script: Script,
+}
+
+impl Setup {
+    fn takes_connections(&self, port: u16) -> bool {
+        self.tcp.contains(&port) || self.script.listens(port)
+    }
+
+    fn takes_datagrams(&self, port: u16) -> bool {
+        let sends = || self.script.datagrams.iter().any(|(_, from, ..)| *from == port);
+        if self.udp.is_empty() {
+            !self.script.closed.contains(&port)
+        } else {
+            self.udp.contains(&port) || sends()
+        }
+    }
+}
+
+/// A console that shows nothing.
+struct Nowhere;
+
+impl Console for Nowhere {
+    fn write(&self, _: &[u8]) {}
+}
+
+/// Runs the tower over `net` until `end`, and says what is left.
+pub(super) async fn run<N: Network, T: Time>(
+    time: &T,
+    net: &N,
+    setup: &Setup,
+    end: Instant,
+) -> Result<State, N::Error> {
+    let e = Ethif::connect(net).seeded(&mut setup.generators.ethernet());
+    let i = Ipv4::connect_with(&e, &mut setup.generators.ip());
+    if let Some(address) = setup.address.filter(|_| !setup.script.dhcp) {
+        i.configure(&Config { addresses: &[address], gateways: &setup.gateways, ..Config::default() });
+    }
+    let udp = Udp::connect(&i);
+    let tcp = Tcp::connect(&i, &mut setup.generators.tcp());
+    let dhcp = Dhcp::create(&Nowhere, time, setup.generators.dhcp(), &e, &i, &udp);
+    let (listener, sink) = (Listener::new(), udpv4::callback(|_| ()));
+
+    let packets = net.listen(|frame| {
+        let tcp_port = |port| setup.takes_connections(port).then_some(&listener as _);
+        let udp_port = |port| match dhcp.listen(port).filter(|_| setup.script.dhcp) {
+            None => setup.takes_datagrams(port).then_some(&sink as _),
+            dhcp => dhcp,
+        };
+        e.input(
+            frame,
+            ethif::listeners().ipv4(|p| {
+                i.input(
+                    p,
+                    ipv4::listeners()
+                        .tcp(|s| tcp.input(s, tcp_port))
+                        .udp(|d| udp.input(d, udp_port))
+                        .icmp(|_| ()),
+                );
+            }),
+        );
+    });
+    let used = RefCell::new(vec![false; setup.script.connections.len()]);
+    let passive = listener.serve(&tcp, async |flow| {
+        let script = take(&setup.script, &used, &flow);
+        follow(time, flow, script).await;
+    });
+    let opened = setup.script.connections.iter().filter_map(|script| script.opened.map(|at| (at, script)));
+    let active = join_all(opened.map(async |(at, script)| {
+        time.sleep_until(at).await;
+        if let Ok(flow) = tcp.create_connection(script.peer).await {
+            follow(time, flow, Some(script)).await;
+        }
+    }));
+    let datagrams = async {
+        for (at, port, dst, data) in &setup.script.datagrams {
+            time.sleep_until(*at).await;
+            // What could not be sent shows in the comparison.
+            let _ = udp.write(Endpoint::new(*port, *dst), data.len(), |buffer| fill(buffer, data));
+        }
+        pending().await
+    };
+    let pings = async {
+        for (at, dst, message) in &setup.script.pings {
+            time.sleep_until(*at).await;
+            let header = Header::new(*dst, Protocol::ICMP);
+            let _ = i.write(header, Default::default(), message.len(), |buffer| fill(buffer, message));
+        }
+        pending().await
+    };
+    let opened = async {
+        active.await;
+        pending().await
+    };
+    let lease = async { if setup.script.dhcp { dhcp.run().await } else { pending().await } };
+    let tower = async { try_join!(packets, passive, opened, datagrams, pings, lease, tcp.run(time)) };
+    let finished = async {
+        time.sleep_until(end).await;
+        Ok(State::of(time, &e, &i, &udp, &tcp, &dhcp, setup.script.dhcp))
+    };
+    race!(
+        async {
+            match tower.await {
+                Ok(never) => match never {},
+                Err(error) => Err(error),
+            }
+        },
+        finished
+    )
+}
+
+fn fill(buffer: &mut [u8], bytes: &[u8]) -> usize {
+    buffer.copy_from_slice(bytes);
+    bytes.len()
+}
+
+/// The script of a connection that a peer opened: the first that fits.
+fn take<'s, I: Ip, S: Storage>(
+    script: &'s Script,
+    used: &RefCell<Vec<bool>>,
+    flow: &Flow<'_, I, S>,
+) -> Option<&'s Connection> {
+    let (peer, mut used) = (flow.dest(), used.borrow_mut());
+    let mut passive = script.connections.iter().zip(used.iter_mut()).filter(|(c, _)| c.opened.is_none());
+    let (connection, taken) = passive.find(|(c, taken)| c.peer == peer && !**taken)?;
+    *taken = true;
+    Some(connection)
+}
+
+/// Does with a connection what was done with it; without a script, reads it
+/// to its end and closes it.
+async fn follow<I: Ip, S: Storage>(time: &impl Time, flow: Flow<'_, I, S>, script: Option<&Connection>) {
+    let (mut reader, mut writer) = flow.split();
+    let read = async {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(1..) = reader.read(&mut buffer).await {}
+    };
+    let Some(script) = script else {
+        read.await;
+        let _ = writer.close().await;
+        return;
+    };
+    let write = async {
+        for (at, bytes) in &script.writes {
+            time.sleep_until(*at).await;
+            if writer.write_all(bytes).await.is_err() {
+                return;
+            }
+        }
+        match script.closed {
+            Some(at) => time.sleep_until(at).await,
+            // Held until the end: dropping it would close it.
+            None => pending().await,
+        }
+        let _ = writer.close().await;
+    };
+    join!(read, write);
+}
