@@ -74,8 +74,9 @@ impl std::fmt::Debug for Sent {
 /// recording's own times, and collects what the stack sends.
 ///
 /// Its clock is `time`, which stands at the recording's first frame when it
-/// is at zero: timers run as they did then. After the last frame, nothing
-/// more arrives.
+/// is at zero: timers run as they did then. Of frames with the same time,
+/// those that stand after one that the host sent are handed up once the stack
+/// had its turn. After the last frame, nothing more arrives.
 ///
 /// It collects up to a million frames; then writes are refused with
 /// [`SendError::Full`].
@@ -182,11 +183,14 @@ impl<'r, T: Time> Replay<'r, T> {
         received.next().filter(|_| !self.down.get())
     }
 
-    /// Hands up what was received by `now`; when the next is due.
+    /// Hands up what was received by `now` and before the host sent anything
+    /// more; when the next is due.
     fn receive(&self, now: Instant, input: &mut impl FnMut(Frame<'_>)) -> Option<Instant> {
-        for _ in 0..BATCH {
+        for handed_up in 0..BATCH {
             let (index, frame) = self.upcoming()?;
-            if frame.at > now {
+            let between = self.recording.frames().get(self.next.get()..index).unwrap_or_default();
+            let answered = handed_up > 0 && between.iter().any(|frame| self.side.sends(frame));
+            if frame.at > now || answered {
                 return Some(frame.at);
             }
             self.next.set(index + 1);

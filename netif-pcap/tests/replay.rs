@@ -372,3 +372,35 @@ fn directions_are_as_the_capturing_machine_saw_them() {
     let capture = Capture::new(link.port(0), Vec::new());
     run_until(&clock, vec![respond(&capture, |_| None)], ms(1));
 }
+
+/// On a link without delay all happens at the same time, one after the other.
+#[test]
+fn what_follows_an_answer_waits_for_the_stack() {
+    let clock = VirtualClock::new();
+    let link = Link::new(&clock, Settings::new());
+    let [a, b] = link.ports();
+    let capture = Capture::new(b, Vec::new());
+    let answer = respond(&capture, |_| Some(tcp(b"answer", false)));
+    let ask = async {
+        for _ in 0..2 {
+            send(&a, TxMeta::NONE, &udp(b"first")).unwrap();
+        }
+    };
+    run_until(&clock, vec![Box::pin(ask), answer], ms(1));
+    let recording = Recording::read(&capture.into_writer().unwrap()).unwrap();
+    let directions: Vec<_> = recording.frames().iter().filter_map(|frame| frame.direction).collect();
+    assert_eq!(directions, [Direction::Inbound, Direction::Outbound].repeat(2));
+
+    let clock = VirtualClock::new();
+    let replay = Replay::new(&clock, &recording, Side::Inbound);
+    let (turns, seen) = (std::cell::Cell::new(0), RefCell::new(Vec::new()));
+    let listen = async {
+        let _ = replay.listen(|_| seen.borrow_mut().push(turns.get())).await;
+    };
+    let stack = std::future::poll_fn(|_| {
+        turns.set(turns.get() + 1);
+        std::task::Poll::<()>::Pending
+    });
+    run_until(&clock, vec![Box::pin(listen), Box::pin(stack)], Instant::ZERO);
+    assert_eq!(*seen.borrow(), [0, 1]);
+}

@@ -49,7 +49,7 @@ pub(super) struct Segment<'a> {
     pub(super) dst: SocketAddrV4,
     pub(super) sequence: u32,
     pub(super) syn: bool,
-    pub(super) ack: bool,
+    pub(super) ack: Option<u32>,
     pub(super) fin: bool,
     pub(super) data: &'a [u8],
 }
@@ -63,7 +63,7 @@ impl<'a> Packet<'a> {
             dst: SocketAddrV4::new(self.dst, tcp.destination_port()),
             sequence: tcp.sequence_number(),
             syn: tcp.syn(),
-            ack: tcp.ack(),
+            ack: tcp.ack().then(|| tcp.acknowledgment_number()),
             fin: tcp.fin(),
             data: tcp.payload(),
         })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use fata::dhcp_client::{self, StateName};
 use fata::prelude::*;
 use fata::traits::Instant;
 use netif_pcap::summary;
@@ -60,18 +61,14 @@ pub struct Neighbour {
 }
 
 impl State {
-    pub(super) fn of<N: Network, T, C: Console, R: Rng>(
-        time: &T,
+    pub(super) fn of<N: Network>(
+        at: Instant,
         e: &Ethif<N>,
         i: &Ipv4<&Ethif<N>>,
         udp: &Udp<&Ipv4<&Ethif<N>>>,
         tcp: &Tcp<&Ipv4<&Ethif<N>>>,
-        dhcp: &Dhcp<C, &T, R, &Ethif<N>, &Ipv4<&Ethif<N>>, &Udp<&Ipv4<&Ethif<N>>>>,
-        has_dhcp: bool,
-    ) -> Self
-    where
-        T: Time,
-    {
+        dhcp: Option<(StateName, dhcp_client::Statistics)>,
+    ) -> Self {
         let mut connections = Vec::new();
         tcp.connections(|one| {
             connections.push(Connection {
@@ -100,13 +97,13 @@ impl State {
             ("udp", udp.statistics().iter().collect()),
             ("tcp", tcp.statistics().iter().collect::<Counters>()),
         ]);
-        if has_dhcp {
-            counters.insert("dhcp", dhcp.statistics().iter().collect());
+        if let Some((_, statistics)) = &dhcp {
+            counters.insert("dhcp", statistics.iter().collect());
         }
         Self {
-            at_ns: time.now().as_nanos(),
+            at_ns: at.as_nanos(),
             address: i.get_ipv4(),
-            dhcp: has_dhcp.then(|| format!("{:?}", dhcp.state())),
+            dhcp: dhcp.map(|(state, _)| format!("{state:?}")),
             connections,
             neighbours: neighbours.collect(),
             counters,

@@ -21,8 +21,18 @@ pub(super) struct Script {
     pub(super) pings: Vec<(Instant, Ipv4Addr, Vec<u8>)>,
     /// UDP ports that were closed: port unreachable was sent.
     pub(super) closed: BTreeSet<u16>,
-    /// Whether the host had its address by DHCP.
+    /// Whether the host asked for an address by DHCP.
     pub(super) dhcp: bool,
+    /// Whether it was leased one before it used any.
+    pub(super) leased: bool,
+}
+
+/// When something was done with a connection: no earlier than this, and not
+/// before so many bytes have been received.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) at: Instant,
+    pub(super) received: u32,
 }
 
 /// What the user of one connection did.
@@ -34,10 +44,12 @@ pub(super) struct Connection {
     pub(super) opened: Option<Instant>,
     /// What was written: at once what nothing was received between, as one
     /// answer.
-    pub(super) writes: Vec<(Instant, Vec<u8>)>,
-    pub(super) closed: Option<Instant>,
+    pub(super) writes: Vec<(Moment, Vec<u8>)>,
+    pub(super) closed: Option<Moment>,
     start: u32,
     next: u32,
+    /// The first acknowledgement sent.
+    base: Option<u32>,
     answers: bool,
 }
 
@@ -46,15 +58,19 @@ impl Script {
     pub(super) fn of(recording: &Recording, side: Side) -> Self {
         let mut script = Self::default();
         let mut latest = HashMap::new();
+        let mut has_address = false;
         for frame in recording.frames() {
             let Some(packet) = ipv4(&frame.bytes).filter(|packet| packet.whole) else { continue };
             if side.sends(frame) {
+                has_address |= !packet.src.is_unspecified();
                 script.sent(frame.at, &packet, &mut latest);
             } else if let Some(segment) = packet.tcp().filter(|segment| !segment.data.is_empty())
                 && let Some(place) = latest.get(&(segment.dst, segment.src))
                 && let Some(connection) = script.connections.get_mut(*place)
             {
                 connection.answers = true;
+            } else if packet.udp().is_some_and(|(src, dst, _)| [src.port(), dst.port()] == DHCP) {
+                script.leased |= script.dhcp && !has_address;
             }
         }
         script
@@ -113,29 +129,34 @@ impl Connection {
         Self {
             port: syn.src.port(),
             peer: syn.dst,
-            opened: (!syn.ack).then_some(at),
+            opened: syn.ack.is_none().then_some(at),
             writes: Vec::new(),
             closed: None,
             start: syn.sequence,
             next: syn.sequence.wrapping_add(1),
+            base: None,
             answers: true,
         }
     }
 
     /// Notes what is new in a segment.
     fn sent(&mut self, at: Instant, segment: &Segment<'_>) {
+        let base = self.base.or(segment.ack);
+        self.base = base;
+        let received = segment.ack.zip(base).map_or(0, |(ack, base)| ack.wrapping_sub(base));
+        let moment = Moment { at, received };
         let known = self.next.wrapping_sub(segment.sequence) as usize;
         // Beyond what was sent so far, or long before: not new.
         if let Some(fresh) = segment.data.get(known..).filter(|fresh| !fresh.is_empty()) {
             match self.writes.last_mut().filter(|_| !self.answers) {
                 Some((_, answer)) => answer.extend_from_slice(fresh),
-                None => self.writes.push((at, fresh.to_vec())),
+                None => self.writes.push((moment, fresh.to_vec())),
             }
             self.next = self.next.wrapping_add(fresh.len() as u32);
             self.answers = false;
         }
         if segment.fin {
-            self.closed.get_or_insert(at);
+            self.closed.get_or_insert(moment);
         }
     }
 }

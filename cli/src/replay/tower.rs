@@ -1,17 +1,18 @@
 //! The stack that plays a host, with the applications that the host had.
 
-use std::cell::RefCell;
-use std::future::pending;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::task::Poll;
 
 use fata::prelude::*;
 use fata::tcpv4::{Flow, Storage};
-use fata::traits::{Endpoint, Header, Instant, Ip, Protocol};
+use fata::traits::{Endpoint, Header, Instant, Ip, Protocol, WakerSet};
 use futures_util::future::join_all;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::report::State;
-use super::script::{Connection, Script};
+use super::script::{Connection, Moment, Script};
 
 /// The generators of a tower, one for each layer, so that what one layer
 /// draws does not change what the others do.
@@ -89,7 +90,7 @@ pub(super) async fn run<N: Network, T: Time>(
 ) -> Result<State, N::Error> {
     let e = Ethif::connect(net).seeded(&mut setup.generators.ethernet());
     let i = Ipv4::connect_with(&e, &mut setup.generators.ip());
-    if let Some(address) = setup.address.filter(|_| !setup.script.dhcp) {
+    if let Some(address) = setup.address.filter(|_| !setup.script.leased) {
         i.configure(&Config { addresses: &[address], gateways: &setup.gateways, ..Config::default() });
     }
     let udp = Udp::connect(&i);
@@ -152,7 +153,8 @@ pub(super) async fn run<N: Network, T: Time>(
     let tower = async { try_join!(packets, passive, opened, datagrams, pings, lease, tcp.run(time)) };
     let finished = async {
         time.sleep_until(end).await;
-        Ok(State::of(time, &e, &i, &udp, &tcp, &dhcp, setup.script.dhcp))
+        let dhcp = setup.script.dhcp.then(|| (dhcp.state(), dhcp.statistics()));
+        Ok(State::of(time.now(), &e, &i, &udp, &tcp, dhcp))
     };
     race!(
         async {
@@ -187,9 +189,13 @@ fn take<'s, I: Ip, S: Storage>(
 /// to its end and closes it.
 async fn follow<I: Ip, S: Storage>(time: &impl Time, flow: Flow<'_, I, S>, script: Option<&Connection>) {
     let (mut reader, mut writer) = flow.split();
+    let progress = Progress::default();
     let read = async {
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(1..) = reader.read(&mut buffer).await {}
+        while let Ok(len @ 1..) = reader.read(&mut buffer).await {
+            progress.advance(progress.received.get().saturating_add(len as u32));
+        }
+        progress.advance(u32::MAX);
     };
     let Some(script) = script else {
         read.await;
@@ -197,18 +203,41 @@ async fn follow<I: Ip, S: Storage>(time: &impl Time, flow: Flow<'_, I, S>, scrip
         return;
     };
     let write = async {
-        for (at, bytes) in &script.writes {
-            time.sleep_until(*at).await;
+        for (moment, bytes) in &script.writes {
+            progress.until(time, *moment).await;
             if writer.write_all(bytes).await.is_err() {
                 return;
             }
         }
         match script.closed {
-            Some(at) => time.sleep_until(at).await,
+            Some(moment) => progress.until(time, moment).await,
             // Held until the end: dropping it would close it.
             None => pending().await,
         }
         let _ = writer.close().await;
     };
     join!(read, write);
+}
+
+/// How much of a connection has been read.
+#[derive(Default)]
+struct Progress {
+    received: Cell<u32>,
+    waiting: WakerSet<1>,
+}
+
+impl Progress {
+    fn advance(&self, received: u32) {
+        self.received.set(received);
+        self.waiting.wake();
+    }
+
+    async fn until(&self, time: &impl Time, moment: Moment) {
+        time.sleep_until(moment.at).await;
+        poll_fn(|context| {
+            self.waiting.register(context.waker());
+            if self.received.get() >= moment.received { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
 }
