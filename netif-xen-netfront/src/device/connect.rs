@@ -1,0 +1,372 @@
+//! Finding a backend, agreeing with it, and leaving it.
+//!
+//! Both ends tell their state in xenstore. The frontend does one thing for each
+//! state of the backend:
+//!
+//! | backend | frontend |
+//! |---|---|
+//! | gone | waits, also for `backend` to name another one |
+//! | `Initialising` | waits |
+//! | `InitWait` | reads features, writes rings and channels, `Connected` |
+//! | `Initialised`, `Connected`, of a connection that is no more | `Closing` |
+//! | `Closing` | `Closed` |
+//! | `Closed`, and `online` is 1 | `Closed`, then `Initialising` |
+
+use core::future::poll_fn;
+use core::task::Poll;
+
+use traits::Offload;
+
+use super::{Agreed, Backend, Channels, ConnectError, Link, Netfront};
+use crate::counters::increment;
+use crate::frame::ETHERNET_HEADER;
+use crate::hypervisor::PAGE;
+use crate::pool::Pool;
+use crate::protocol::MAX_FRAME;
+use crate::receive::RxQueue;
+use crate::store::{
+    Path, XenbusState, decimal, join, parse_mac, read_backend, read_flag, read_number, read_state,
+};
+use crate::transmit::{Transmit, TxQueue};
+use crate::{Channel, DomainId, Hypervisor, StoreError, Watch};
+
+/// Bytes by which a frame received may be longer than MTU and Ethernet
+/// header: a VLAN tag.
+const VLAN_TAG: usize = 4;
+
+/// The Ethernet payload unless xenstore says otherwise.
+const DEFAULT_MTU: usize = 1500;
+/// The smallest one that IPv4 allows (RFC 791 §3.2).
+const MIN_MTU: usize = 68;
+
+/// What the backend offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Offered {
+    scatter_gather: bool,
+    tcp4: bool,
+    checksum: bool,
+    split: bool,
+    queues: usize,
+}
+
+impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
+    /// Connects to a backend, waiting for one; also ready when the device is
+    /// disconnected.
+    ///
+    /// Dropping it, or an error, leaves nothing half done: the next call
+    /// begins anew.
+    pub(super) async fn establish(&self) -> Result<(), ConnectError> {
+        self.release();
+        let Some((peer, backend)) = self.find().await? else { return Ok(()) };
+        self.read_own().await?;
+        let offered = self.read_offered(&backend.path).await?;
+        self.agree(offered);
+        let queues = offered.queues.clamp(1, QUEUES);
+        self.prepare(peer, queues)?;
+        self.open_channels(peer, queues, offered.split && self.options.split)?;
+        self.announce(queues).await?;
+        self.tell(XenbusState::Connected).await?;
+        *self.backend.borrow_mut() = Some(backend);
+        if self.link.get() != Link::Ended {
+            self.link.set(Link::Up { confirmed: false });
+            self.count(|counters| increment(&mut counters.connections));
+        }
+        Ok(())
+    }
+
+    /// The backend's state may have changed: whether the link is still good.
+    pub(super) async fn look_at_backend(&self) {
+        let Link::Up { confirmed } = self.link.get() else { return };
+        let path = self.backend.borrow().as_ref().map(|backend| backend.path.clone());
+        let state = match path {
+            // No answer is no state to act on; the next change asks again.
+            Some(path) => match read_state(&self.hypervisor, &path).await {
+                Ok(state) => state,
+                Err(_) => return,
+            },
+            None => XenbusState::Unknown,
+        };
+        if !self.is_up() {
+            return;
+        }
+        match state {
+            XenbusState::Connected => self.link.set(Link::Up { confirmed: true }),
+            // It has not looked yet.
+            XenbusState::Initialising | XenbusState::InitWait | XenbusState::Initialised if !confirmed => {}
+            XenbusState::Initialising
+            | XenbusState::InitWait
+            | XenbusState::Initialised
+            | XenbusState::Unknown
+            | XenbusState::Closing
+            | XenbusState::Closed
+            | XenbusState::Reconfiguring => {
+                self.link.set(Link::Down);
+                self.release();
+                self.room.wake();
+            }
+        }
+    }
+
+    /// Tells the backend that the device is not used any more.
+    pub(super) async fn take_leave(&self) {
+        // Nobody is there to tell of a failure.
+        if self.peer.get().is_some() {
+            let _ = self.tell(XenbusState::Closing).await;
+            let _ = self.tell(XenbusState::Closed).await;
+        }
+        self.release();
+    }
+
+    /// Lets go of what belongs to one connection. The pages stay granted.
+    pub(super) fn release(&self) {
+        // A tool stack may write it, if the device is attached anew.
+        self.told.set(XenbusState::Unknown);
+        self.backend.replace(None);
+        self.channels.replace(heapless::Vec::new());
+    }
+
+    /// Waits for a backend that waits for us. `None` when the device was
+    /// disconnected.
+    async fn find(&self) -> Result<Option<(DomainId, Backend<H>)>, ConnectError> {
+        let mut moved = None;
+        loop {
+            let Some((peer, path)) = read_backend(&self.hypervisor, &self.frontend).await? else {
+                let watch = self.watch_moves(&mut moved).await?;
+                if !self.changed(watch, None).await {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let watch = self.hypervisor.watch(&join(&path, "state")?).await?;
+            loop {
+                if !self.changed(&watch, moved.as_ref()).await {
+                    return Ok(None);
+                }
+                match read_state(&self.hypervisor, &path).await? {
+                    XenbusState::InitWait => return Ok(Some((peer, Backend { path, watch }))),
+                    XenbusState::Unknown => {
+                        let first = moved.is_none();
+                        self.watch_moves(&mut moved).await?;
+                        if !first {
+                            break;
+                        }
+                    }
+                    state => self.approach(state, &path).await?,
+                }
+            }
+        }
+    }
+
+    async fn watch_moves<'w>(&self, moved: &'w mut Option<H::Watch>) -> Result<&'w H::Watch, StoreError> {
+        Ok(match moved {
+            Some(watch) => watch,
+            None => {
+                let watch = self.hypervisor.watch(&join(&self.frontend, "backend")?).await?;
+                moved.insert(watch)
+            }
+        })
+    }
+
+    /// Does what brings a backend in this state nearer to `InitWait`.
+    async fn approach(&self, state: XenbusState, backend: &str) -> Result<(), StoreError> {
+        match state {
+            XenbusState::Initialised | XenbusState::Connected => self.tell(XenbusState::Closing).await,
+            XenbusState::Closing => self.tell(XenbusState::Closed).await,
+            XenbusState::Closed => {
+                if self.told.get() == XenbusState::Initialising {
+                    return Ok(());
+                }
+                self.tell(XenbusState::Closed).await?;
+                // One that is being removed must not be woken up.
+                if read_flag(&self.hypervisor, backend, "online").await? {
+                    self.tell(XenbusState::Initialising).await?;
+                }
+                Ok(())
+            }
+            XenbusState::Unknown
+            | XenbusState::Initialising
+            | XenbusState::InitWait
+            | XenbusState::Reconfiguring => Ok(()),
+        }
+    }
+
+    /// Writes the frontend's state, unless it says so already.
+    async fn tell(&self, state: XenbusState) -> Result<(), StoreError> {
+        if self.told.get() != state {
+            self.hypervisor.write(&join(&self.frontend, "state")?, state.as_str()).await?;
+            self.told.set(state);
+        }
+        Ok(())
+    }
+
+    /// Waits until either watch fires; false when the device was disconnected.
+    async fn changed(&self, one: &H::Watch, other: Option<&H::Watch>) -> bool {
+        poll_fn(|context| {
+            if self.link.get() == Link::Ended {
+                return Poll::Ready(false);
+            }
+            self.idle.register(context.waker());
+            let one = one.poll_fired(context.waker()).is_ready();
+            let other = other.is_some_and(|watch| watch.poll_fired(context.waker()).is_ready());
+            if one | other { Poll::Ready(true) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Reads what the tool stack has set for this end.
+    async fn read_own(&self) -> Result<(), ConnectError> {
+        let mut value = [0; 32];
+        let text = match self.hypervisor.read(&join(&self.frontend, "mac")?, &mut value).await {
+            Ok(text) => text,
+            Err(StoreError::Missing | StoreError::TooLong) => return Err(ConnectError::NoMac),
+            Err(error @ StoreError::Refused) => return Err(error.into()),
+        };
+        self.mac.set(parse_mac(text).ok_or(ConnectError::NoMac)?);
+        let mtu = read_number(&self.hypervisor, &self.frontend, "mtu").await?;
+        let mtu = mtu.map_or(DEFAULT_MTU, |mtu| mtu as usize);
+        self.mtu.set(mtu.clamp(MIN_MTU, MAX_FRAME - ETHERNET_HEADER));
+        Ok(())
+    }
+
+    async fn read_offered(&self, backend: &str) -> Result<Offered, ConnectError> {
+        let flag = |name| read_flag(&self.hypervisor, backend, name);
+        if !flag("feature-rx-copy").await? {
+            return Err(ConnectError::NoCopy);
+        }
+        let scatter_gather = flag("feature-sg").await?;
+        let tcp4 = scatter_gather && flag("feature-gso-tcpv4").await?;
+        // Offered unless it says no.
+        let checksum = !flag("feature-no-csum-offload").await?;
+        let split = self.options.split && flag("feature-split-event-channels").await?;
+        let queues = match QUEUES {
+            1 => 1,
+            _ => read_number(&self.hypervisor, backend, "multi-queue-max-queues").await?.unwrap_or(1) as usize,
+        };
+        Ok(Offered { scatter_gather, tcp4, checksum, split, queues })
+    }
+
+    fn agree(&self, offered: Offered) {
+        let mut offload = self.options.offload;
+        if !offered.checksum {
+            offload.remove(Offload::TX_CHECKSUM);
+        }
+        if !offered.tcp4 || !offload.contains(Offload::TX_CHECKSUM) {
+            offload.remove(Offload::TSO4);
+        }
+        if !self.options.takes_large() || !offload.contains(Offload::RX_CHECKSUM) {
+            offload.remove(Offload::LARGE_RECEIVE);
+        }
+        self.agreed.set(Agreed { offload, scatter_gather: offered.scatter_gather });
+        let pieces = if offered.scatter_gather { MAX_FRAME } else { PAGE };
+        let longest = pieces.min(self.options.tx_pages * PAGE) - ETHERNET_HEADER;
+        self.mtu.set(self.mtu.get().min(longest));
+    }
+
+    /// Pages and buffers for so many queues: those that there are, or new ones
+    /// for another domain.
+    fn prepare(&self, peer: DomainId, queues: usize) -> Result<(), ConnectError> {
+        let mut transmit = self.transmit.borrow_mut();
+        let receive = &mut *self.receive.borrow_mut();
+        if self.peer.get() != Some(peer) {
+            *transmit = None;
+            receive.queues.clear();
+            self.peer.set(Some(peer));
+        }
+        let transmit = match &mut *transmit {
+            Some(transmit) => transmit,
+            none => none.insert(Transmit::new(Pool::new(&self.hypervisor, peer, self.options.tx_pages)?)),
+        };
+        transmit.queues.truncate(queues);
+        receive.queues.truncate(queues);
+        transmit.reset();
+        receive.queues.iter_mut().for_each(RxQueue::reset);
+        while transmit.queues.len() < queues {
+            let ring = self.hypervisor.shared(peer, 1)?;
+            let _ = transmit.queues.push(TxQueue::new(ring));
+        }
+        let count = self.options.rx_pages;
+        while receive.queues.len() < queues {
+            let ring = self.hypervisor.shared(peer, 1)?;
+            let pages = self.hypervisor.shared(peer, count)?;
+            let _ = receive.queues.push(RxQueue::new(ring, pages, count));
+        }
+        receive.queues.iter_mut().for_each(RxQueue::post);
+        let payload = if self.takes_large() { MAX_FRAME } else { self.mtu.get() };
+        let needed = payload + ETHERNET_HEADER + VLAN_TAG;
+        if receive.buffer.as_ref().is_none_or(|buffer| buffer.as_ref().len() < needed) {
+            receive.buffer = None;
+            receive.buffer = Some(self.hypervisor.private(needed)?);
+        }
+        Ok(())
+    }
+
+    fn takes_large(&self) -> bool {
+        self.agreed.get().offload.contains(Offload::LARGE_RECEIVE)
+    }
+
+    fn open_channels(&self, peer: DomainId, queues: usize, split: bool) -> Result<(), ConnectError> {
+        let mut channels = self.channels.borrow_mut();
+        channels.clear();
+        for _ in 0..queues {
+            let tx = self.hypervisor.channel(peer)?;
+            let rx = if split { Some(self.hypervisor.channel(peer)?) } else { None };
+            let _ = channels.push(Channels { tx, rx });
+        }
+        Ok(())
+    }
+
+    /// Writes what the backend has to know: everything but the state.
+    async fn announce(&self, queues: usize) -> Result<(), ConnectError> {
+        for index in 0..queues {
+            let directory = match queues {
+                1 => self.frontend.clone(),
+                _ => {
+                    let mut name = Path::try_from("queue-").map_err(|_| StoreError::TooLong)?;
+                    name.push_str(&decimal(index as u32)).map_err(|_| StoreError::TooLong)?;
+                    join(&self.frontend, &name)?
+                }
+            };
+            self.announce_queue(index, &directory).await?;
+        }
+        if queues > 1 {
+            self.put(&self.frontend, "multi-queue-num-queues", queues as u32).await?;
+        }
+        let several = self.takes_large() || self.mtu.get() + ETHERNET_HEADER + VLAN_TAG > PAGE;
+        self.put(&self.frontend, "request-rx-copy", 1).await?;
+        self.put(&self.frontend, "feature-rx-notify", 1).await?;
+        self.put(&self.frontend, "feature-sg", several.into()).await?;
+        self.put(&self.frontend, "feature-gso-tcpv4", self.takes_large().into()).await?;
+        let checked = self.agreed.get().offload.contains(Offload::RX_CHECKSUM);
+        self.put(&self.frontend, "feature-no-csum-offload", (!checked).into()).await?;
+        Ok(())
+    }
+
+    async fn announce_queue(&self, index: usize, directory: &str) -> Result<(), ConnectError> {
+        let (tx_ring, rx_ring) = {
+            let transmit = self.transmit.borrow();
+            let receive = self.receive.borrow();
+            let tx = transmit.as_ref().and_then(|transmit| transmit.queues.get(index)?.grant());
+            let rx = receive.queues.get(index).and_then(RxQueue::grant);
+            (tx.ok_or(ConnectError::Exhausted)?, rx.ok_or(ConnectError::Exhausted)?)
+        };
+        let (tx, rx) = {
+            let channels = self.channels.borrow();
+            let channels = channels.get(index).ok_or(ConnectError::Exhausted)?;
+            (channels.tx.port(), channels.rx.as_ref().map(Channel::port))
+        };
+        self.put(directory, "tx-ring-ref", tx_ring.0).await?;
+        self.put(directory, "rx-ring-ref", rx_ring.0).await?;
+        match rx {
+            None => self.put(directory, "event-channel", tx).await?,
+            Some(rx) => {
+                self.put(directory, "event-channel-tx", tx).await?;
+                self.put(directory, "event-channel-rx", rx).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(&self, directory: &str, name: &str, number: u32) -> Result<(), StoreError> {
+        self.hypervisor.write(&join(directory, name)?, &decimal(number)).await
+    }
+}
