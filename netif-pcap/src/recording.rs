@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use pcap_file::pcap::PcapParser;
@@ -9,8 +10,10 @@ use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPa
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgParser};
 use pcap_file::{DataLink, PcapError, TsResolution};
-use traits::Instant;
+use traits::{Instant, RxMeta, TxMeta};
 use wire::MacAddr;
+
+use crate::{Format, Recorder};
 
 /// Which way a frame went, as seen by the machine that captured it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -144,6 +147,35 @@ impl Recording {
             .map(|(at, frame)| Recorded { at: Instant::ZERO + at.saturating_sub(recording.epoch), ..frame })
             .collect();
         Ok(recording)
+    }
+
+    /// A recording of these frames, which are put in order of their times; the
+    /// zero of those is the beginning of 1970.
+    pub fn new(mut frames: Vec<Recorded>) -> Self {
+        frames.sort_by_key(|frame| frame.at);
+        let epoch = frames.first().map_or(Duration::ZERO, |first| first.at.duration_since(Instant::ZERO));
+        Self { frames, epoch, ..Self::default() }
+    }
+
+    /// Writes it as a capture file, with one interface. Frames without a
+    /// direction are written as received.
+    ///
+    /// # Errors
+    ///
+    /// The file's own.
+    pub fn write(&self, file: impl Write, format: Format) -> io::Result<()> {
+        let recorder = Recorder::new(file, format);
+        let first = self.frames.first().map_or(Instant::ZERO, |frame| frame.at);
+        recorder.set_epoch(self.epoch);
+        recorder.set_origin(first);
+        let interface = recorder.add_interface("fata0");
+        for frame in &self.frames {
+            match frame.direction.unwrap_or(Direction::Inbound) {
+                Direction::Inbound => recorder.record_received(interface, frame.at, &frame.bytes, RxMeta::NONE),
+                Direction::Outbound => recorder.record_sent(interface, frame.at, &frame.bytes, TxMeta::NONE),
+            }
+        }
+        recorder.flush()
     }
 
     /// The same with the first frame at `start`.

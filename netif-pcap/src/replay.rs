@@ -90,6 +90,8 @@ pub struct Replay<'r, T> {
     capabilities: Cell<Capabilities>,
     next: Cell<usize>,
     sent: RefCell<Vec<Sent>>,
+    /// For each frame sent, [`next`](Self::next) by then.
+    places: RefCell<Vec<usize>>,
     statistics: Cell<NetworkStatistics>,
     down: Cell<bool>,
     listeners: WakerSet<2>,
@@ -122,6 +124,7 @@ impl<'r, T: Time> Replay<'r, T> {
             capabilities: Cell::new(Capabilities::NONE),
             next: Cell::new(0),
             sent: RefCell::default(),
+            places: RefCell::default(),
             statistics: Cell::new(NetworkStatistics::ZERO),
             down: Cell::new(false),
             listeners: WakerSet::new(),
@@ -163,6 +166,12 @@ impl<'r, T: Time> Replay<'r, T> {
     /// What the stack has sent so far.
     pub fn sent(&self) -> Vec<Sent> {
         self.sent.borrow().clone()
+    }
+
+    /// For each frame that the stack has [sent](Replay::sent), how many frames
+    /// of the recording stand before the next that was to be handed up.
+    pub fn places(&self) -> Vec<usize> {
+        self.places.borrow().clone()
     }
 
     /// What the host sent in the recording.
@@ -211,7 +220,10 @@ impl<'r, T: Time> Replay<'r, T> {
 
     fn collect(&self, meta: TxMeta, frame: &mut [u8]) {
         let at = self.time.now();
-        let keep = |piece: &mut [u8]| self.sent.borrow_mut().push(Sent { at, bytes: piece.to_vec() });
+        let keep = |piece: &mut [u8]| {
+            self.sent.borrow_mut().push(Sent { at, bytes: piece.to_vec() });
+            self.places.borrow_mut().push(self.next.get());
+        };
         let cut = meta.segmentation.map(|by| segment::cut(frame, by, keep));
         if cut.is_none_or(|cut| cut.is_err()) {
             // What does not fit the frame shows in the comparison.

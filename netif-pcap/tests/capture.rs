@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{Disk, ms, payload, respond, run_until, send, tcp, tower, udp};
 use netif_faults::{Faults, Impairments, Probability};
 use netif_memory::{Link, Settings, VirtualClock};
-use netif_pcap::{Capture, Direction, Format, Recorder, Recording};
+use netif_pcap::{Capture, Direction, Format, Recorded, Recorder, Recording};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use traits::{Capabilities, Instant, Layer, Network, Offload, SegmentationKind, SendError, Time, TxMeta};
 
@@ -249,4 +249,38 @@ fn wireshark_finds_nothing_wrong() {
         assert_eq!(wrong, "");
         assert_eq!(good.lines().count(), 11, "{good}");
     }
+}
+
+#[test]
+fn a_recording_made_by_hand_is_written_and_read() {
+    let frame = |at, direction, bytes: &[u8]| Recorded {
+        at,
+        direction: Some(direction),
+        interface: 0,
+        bytes: bytes.to_vec(),
+        original_len: bytes.len(),
+    };
+    let frames =
+        vec![frame(ms(1500), Direction::Inbound, &udp(b"2")), frame(ms(1400), Direction::Outbound, &udp(b"1"))];
+    let recording = Recording::new(frames);
+    let mut file = Vec::new();
+    recording.write(&mut file, Format::PcapNg).unwrap();
+    let read = Recording::read(&file).unwrap();
+    assert_eq!(read.epoch(), Duration::from_millis(1400));
+    assert_eq!(read.starting_at(ms(1400)), recording);
+}
+
+/// A machine's clock starts long before a capture does.
+#[test]
+fn times_count_from_the_origin() {
+    let clock = VirtualClock::new();
+    clock.advance(ms(7_000));
+    let link = Link::new(&clock, Settings::new());
+    let recorder = Rc::new(Recorder::new(Vec::new(), Format::PcapNg));
+    recorder.set_origin(ms(5_000));
+    let capture = Capture::shared(link.port(0), &recorder, "fata0");
+    send(&capture, TxMeta::NONE, &udp(b"late")).unwrap();
+    drop(capture);
+    let file = Rc::try_unwrap(recorder).unwrap().into_writer();
+    assert_eq!(Recording::read(&file).unwrap().epoch(), Duration::from_secs(2));
 }

@@ -20,7 +20,7 @@ use anyhow::{Context, Result, anyhow};
 use fata::prelude::*;
 use fata::traits::Instant;
 use netif_memory::VirtualClock;
-use netif_pcap::{Comparison, Differences, Player, Recording, Renumber, Replay, Side};
+use netif_pcap::{Comparison, Differences, Player, Recording, Renumber, Replay};
 
 use crate::arguments::ReplayArguments;
 use host::Host;
@@ -110,24 +110,27 @@ fn play(recording: &Recording, host: &Host, options: &Options) -> Result<(Report
         same: differences.same,
         differences: differences.differences.iter().map(ToString::to_string).collect(),
     };
-    let events = events(recording, host.side, &replay.sent(), end);
+    let events = events(&replay, end);
     Ok((Report { mac: replay.mac().to_string(), events, state, expected }, differences))
 }
 
-/// What was received and sent, by time.
-fn events(recording: &Recording, side: Side, sent: &[netif_pcap::Sent], end: Instant) -> Vec<Event> {
-    let received = || recording.frames().iter().filter(|frame| side.receives(frame) && frame.at <= end);
+/// What was received and sent, in order.
+fn events<T: Time>(replay: &Replay<'_, T>, end: Instant) -> Vec<Event> {
+    let (frames, side) = (replay.recording().frames(), replay.side());
     let arrived = |at: Instant| {
-        let frames = recording.frames();
         let first = frames.partition_point(|frame| frame.at < at);
         frames.iter().skip(first).take_while(|frame| frame.at == at).any(|frame| side.receives(frame))
     };
-    let sent = sent.iter().map(|frame| Event::new(frame.at, true, !arrived(frame.at), &frame.bytes));
-    let mut events: Vec<_> =
-        received().map(|frame| Event::new(frame.at, false, false, &frame.bytes)).chain(sent).collect();
-    // Stable: what arrived stands before what was sent at the same time.
-    events.sort_by_key(|event| event.at_ns);
-    events
+    let received = frames.iter().enumerate().filter(|(_, frame)| side.receives(frame) && frame.at <= end);
+    let received = received
+        .map(|(place, frame)| ((frame.at, 2 * place + 1), Event::new(frame.at, false, false, &frame.bytes)));
+    let sent = replay.sent().into_iter().zip(replay.places());
+    let sent = sent.map(|(frame, place)| {
+        ((frame.at, 2 * place), Event::new(frame.at, true, !arrived(frame.at), &frame.bytes))
+    });
+    let mut events: Vec<_> = received.chain(sent).collect();
+    events.sort_by_key(|(order, _)| *order);
+    events.into_iter().map(|(_, event)| event).collect()
 }
 
 /// The command.
