@@ -31,7 +31,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethernet for Ethi
     /// or a broadcast address as [`To::Host`], the error is
     /// [`SendError::Unsupported`]. [`SendError::Full`] is also the error when
     /// every place for packets that wait is in the midst of being filled.
-    #[inline]
+    #[inline(always)]
     fn write(
         &self,
         to: To,

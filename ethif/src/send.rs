@@ -20,7 +20,7 @@ enum Way<'a> {
 impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOURS, PARKED> {
     /// The one emit site of the layers above. Everything that does not depend
     /// on the filler is elsewhere, since each filler makes a copy of this.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn emit(
         &self,
         to: To,

@@ -194,7 +194,7 @@ impl Raw {
 }
 
 /// Takes a received packet apart, verified as RFC 1122 §3.2.1 asks.
-#[inline]
+#[inline(always)]
 pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Count> {
     let (raw, _) = Raw::ref_from_prefix(bytes).map_err(|_| Count::RxTruncated)?;
     let header_len = raw.header_len()?;

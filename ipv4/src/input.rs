@@ -76,7 +76,7 @@ where
     }
 
     /// Whether a packet is well formed and for this host.
-    #[inline]
+    #[inline(always)]
     fn accept<'f>(&self, frame: Frame<'f>) -> Result<Accepted<'f>, Count> {
         let parsed = parse(frame.bytes)?;
         let fields = parsed.fields;

@@ -210,6 +210,7 @@ impl<E, const BUFFERS: usize, const BUFFER: usize, const ENTRIES: usize, const P
 where
     E: Ethernet,
 {
+    #[inline(always)]
     fn write(
         &self,
         header: Header,
@@ -218,6 +219,9 @@ where
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError> {
         let mut fill = Some(fill);
+        if let Some(sent) = self.send_like_last(&header, meta, len, &mut fill) {
+            return sent;
+        }
         self.send(&header, &[], meta, len, &mut |payload| fill.take().map_or(0, |fill| fill(payload)))
     }
 

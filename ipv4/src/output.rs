@@ -78,6 +78,54 @@ where
         Ok(route)
     }
 
+    /// Sends a packet that is whole, may not be cut and goes where the last one
+    /// went. `None`, with `fill` left, for any other, which takes thought.
+    ///
+    /// This is inlined into whoever writes, down to the device: what layers
+    /// hand each other stays in registers. Passed in memory, it would have to
+    /// wait there for the bytes of the packet before.
+    #[inline(always)]
+    pub(crate) fn send_like_last<F: FnOnce(&mut [u8]) -> usize>(
+        &self,
+        header: &Header,
+        meta: TxMeta,
+        len: usize,
+        fill: &mut Option<F>,
+    ) -> Option<Result<(), SendError>> {
+        let route = self.recent.route(header.dst, header.src)?;
+        let To::Host(_) = route.to else { return None };
+        if !header.dont_fragment || !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
+            return None;
+        }
+        let longest = match meta.segmentation {
+            None => len,
+            Some(s) => len.min(usize::from(s.header_len) + usize::from(s.size.get())),
+        };
+        let mtu = self.addressing.try_borrow().ok()?.mtu(self.ethernet.mtu());
+        if HEADER_LEN + longest > mtu || HEADER_LEN + len > MAX_PACKET_LEN {
+            return None;
+        }
+        let fields = HeaderFields {
+            tos: header.tos,
+            ttl: header.ttl,
+            fragmentation: Fragmentation::FORBIDDEN,
+            ..HeaderFields::new(route.src, header.dst, header.protocol)
+        };
+        let meta = meta.below(HEADER_LEN as u16);
+        let sent = self.ethernet.write(route.to, EtherType::IPV4, meta, HEADER_LEN + len, |buffer| {
+            let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
+            let used = fill.take().map_or(0, |fill| fill(body)).min(len);
+            fields.encode(head, &[], used).map_or(0, |header_len| header_len + used)
+        });
+        match sent {
+            Ok(()) => self.counters.add(Count::TxPackets),
+            // Another gateway may do.
+            Err(SendError::Unresolved) if route.gateway.is_some() => return None,
+            Err(_) => {}
+        }
+        Some(sent)
+    }
+
     /// Sends one packet, by another gateway where the first does not answer.
     pub(crate) fn send(
         &self,

@@ -10,18 +10,19 @@ use wire::{EtherType, MacAddr};
 
 use crate::*;
 
-/// Implements each trait given for a pointer type, method by method.
+/// Implements each trait given for a pointer type, method by method. Always
+/// inlined: a record passed on in memory would cost more than the call.
 macro_rules! forward {
     ($(impl $trait:ident { $(type $assoc:ident $(<$lt:lifetime>)? = $ty:ty $(where Self: $bound:lifetime)?;)* $(fn $name:ident(&self $(, $arg:ident: $argty:ty)*) $(-> $ret:ty)?;)* })*) => {
         $(
             impl<L: $trait> $trait for &L {
                 $(type $assoc $(<$lt>)? = $ty $(where Self: $bound)?;)*
-                $(#[inline] fn $name(&self $(, $arg: $argty)*) $(-> $ret)? { L::$name(self $(, $arg)*) })*
+                $(#[inline(always)] fn $name(&self $(, $arg: $argty)*) $(-> $ret)? { L::$name(self $(, $arg)*) })*
             }
             #[cfg(feature = "alloc")]
             impl<L: $trait> $trait for alloc::rc::Rc<L> {
                 $(type $assoc $(<$lt>)? = $ty $(where Self: $bound)?;)*
-                $(#[inline] fn $name(&self $(, $arg: $argty)*) $(-> $ret)? { L::$name(self $(, $arg)*) })*
+                $(#[inline(always)] fn $name(&self $(, $arg: $argty)*) $(-> $ret)? { L::$name(self $(, $arg)*) })*
             }
         )*
     };
