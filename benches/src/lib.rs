@@ -1,1 +1,0 @@
-//! Fata beside its rivals, in one run.

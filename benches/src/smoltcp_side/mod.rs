@@ -1,0 +1,6 @@
+//! The rival's side, as fast as it can be made to go.
+
+mod link;
+mod memory;
+
+pub(crate) use memory::run;
