@@ -15,6 +15,8 @@ mod pool;
 mod protocol;
 mod receive;
 mod ring;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod store;
 mod transmit;
 

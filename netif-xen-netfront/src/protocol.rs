@@ -69,11 +69,6 @@ impl TxRequest {
     pub(crate) const fn words(self) -> [u32; 3] {
         [self.grant.0, halves(self.offset, self.flags), halves(self.id, self.size)]
     }
-
-    #[cfg(feature = "simulation")]
-    pub(crate) const fn from_words([grant, place, tail]: [u32; 3]) -> Self {
-        Self { grant: GrantRef(grant), offset: low(place), flags: high(place), id: low(tail), size: high(tail) }
-    }
 }
 
 /// The words of an extra info slot that asks for TCP segmentation.
@@ -101,15 +96,6 @@ impl TxResponse {
             _ => Self::Failed(low(word)),
         }
     }
-
-    #[cfg(feature = "simulation")]
-    pub(crate) const fn word(self) -> u32 {
-        match self {
-            Self::Null => halves(0, RESPONSE_NULL as u16),
-            Self::Okay(id) => halves(id, RESPONSE_OKAY as u16),
-            Self::Failed(id) => halves(id, -1_i16 as u16),
-        }
-    }
 }
 
 /// A page for what will be received.
@@ -122,11 +108,6 @@ pub(crate) struct RxRequest {
 impl RxRequest {
     pub(crate) const fn words(self) -> [u32; 2] {
         [self.id as u32, self.grant.0]
-    }
-
-    #[cfg(feature = "simulation")]
-    pub(crate) const fn from_words([id, grant]: [u32; 2]) -> Self {
-        Self { id: low(id), grant: GrantRef(grant) }
     }
 }
 
@@ -143,11 +124,6 @@ pub(crate) struct RxResponse {
 impl RxResponse {
     pub(crate) const fn from_words([head, tail]: [u32; 2]) -> Self {
         Self { id: low(head), offset: high(head), flags: low(tail), status: high(tail) as i16 }
-    }
-
-    #[cfg(feature = "simulation")]
-    pub(crate) const fn words(self) -> [u32; 2] {
-        [halves(self.id, self.offset), halves(self.flags, self.status as u16)]
     }
 }
 
