@@ -42,8 +42,9 @@ pub(crate) fn flow_hash(frame: &[u8]) -> u32 {
         _ => Some(0),
     };
     let (Some(source), Some(destination), Some(ports)) = (addresses.0, addresses.1, ports) else { return 0 };
-    let mixed = (source ^ destination.rotate_left(16) ^ ports).wrapping_mul(0x9e37_79b1);
-    mixed ^ mixed >> 16
+    let mixed = source ^ destination.rotate_left(16) ^ ports;
+    // High bits count as much as low ones.
+    (mixed ^ mixed >> 16).wrapping_mul(0x9e37_79b1) >> 16
 }
 
 fn transport(frame: &[u8]) -> Option<Transport> {
