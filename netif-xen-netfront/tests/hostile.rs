@@ -21,8 +21,9 @@ fn frame(len: usize) -> Vec<u8> {
 }
 
 /// Plays the trick on a connected frontend that has sent two frames, and says
-/// what it has counted. Good frames before and after it come through, unless
-/// the connection is broken; then the frontend comes back.
+/// what it has counted and the lengths of the frames that came. A good frame
+/// after it comes through, unless the connection is broken; then the frontend
+/// comes back.
 fn after(trick: impl FnOnce(&mut Queue<'_, '_>)) -> (Counters, Vec<usize>) {
     let clock = VirtualClock::new();
     let world = World::new(&clock);
@@ -33,8 +34,9 @@ fn after(trick: impl FnOnce(&mut Queue<'_, '_>)) -> (Counters, Vec<usize>) {
         for _ in 0..2 {
             front.write(TxMeta::NONE, 60, |buffer| buffer.len()).unwrap();
         }
-        listen_for(&clock, &front, SHORT).await;
         queue.put_rx(&frame(60), 0, 0).unwrap();
+        queue.publish();
+        assert_eq!(listen_for(&clock, &front, SHORT).await.len(), 1);
         trick(queue);
         let unbroken = queue.put_rx(&frame(61), 0, 0).is_some();
         if unbroken {
@@ -82,26 +84,24 @@ fn put(queue: &mut Queue<'_, '_>, offset: u16, status: i16, flags: u16) {
 
 #[test]
 fn a_producer_that_jumps() {
-    for jump in [1, 33, 1000, u32::MAX, 0x8000_0000] {
+    // 33 pages were asked for, and one of them is answered and taken.
+    for producer in [34, 66, 1000, 0, u32::MAX, 0x8000_0000] {
         let (counters, got) = after(|queue| {
-            let requested = queue.rx.requested();
-            queue.rx.poke_producer(requested.wrapping_add(jump));
-            queue.rx.consumed = requested;
+            queue.rx.poke_producer(producer);
+            queue.rx.consumed = queue.rx.requested();
         });
-        assert_eq!(counters.broken_producer, 1, "{jump}");
+        assert_eq!(counters.broken_producer, 1, "{producer}");
         assert_eq!(got, [77]);
     }
 }
 
 #[test]
 fn a_producer_of_answers_that_jumps() {
-    for jump in [1, 255, 1000, u32::MAX] {
-        let (counters, got) = after(|queue| {
-            let requested = queue.tx.requested();
-            queue.tx.poke_producer(requested.wrapping_add(jump));
-        });
-        assert_eq!(counters.broken_producer, 1, "{jump}");
-        assert_eq!(got, [60, 61, 77]);
+    // Two frames were sent.
+    for producer in [3, 257, 1000, u32::MAX, 0x8000_0000] {
+        let (counters, got) = after(|queue| queue.tx.poke_producer(producer));
+        assert_eq!(counters.broken_producer, 1, "{producer}");
+        assert_eq!(got, [61, 77]);
     }
 }
 
@@ -114,7 +114,7 @@ fn an_answer_to_what_was_not_sent() {
         });
         // The two frames have the last units.
         assert_eq!(counters.broken_tx_id, 1, "{id}");
-        assert_eq!(got, [60, 61, 77]);
+        assert_eq!(got, [61, 77]);
     }
 }
 
@@ -148,7 +148,7 @@ fn frames_that_it_says_it_could_not_send() {
         let _ = queue.tx.publish();
     });
     assert_eq!(counters.tx_failed, 2);
-    assert_eq!(got, [60, 61]);
+    assert_eq!(got, [61]);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn an_id_that_is_not_the_requests() {
             queue.rx.respond(&RxResponse { id: id.into(), status: 60.into(), ..Default::default() });
         });
         assert_eq!(counters.broken_rx_id, 1, "{id}");
-        assert_eq!(got, [60, 77]);
+        assert_eq!(got, [77]);
     }
 }
 
@@ -170,7 +170,7 @@ fn pieces_outside_of_their_page() {
     {
         let (counters, got) = after(|queue| put(queue, offset, status, 0));
         assert_eq!(counters.rx_bad_piece, 1, "{offset} {status}");
-        assert_eq!(got, [60, 61]);
+        assert_eq!(got, [61]);
     }
 }
 
@@ -179,11 +179,11 @@ fn failed_and_short_frames() {
     for status in [-1, -2, i16::MIN] {
         let (counters, got) = after(|queue| put(queue, 0, status, 0));
         assert_eq!(counters.rx_failed, 1, "{status}");
-        assert_eq!(got, [60, 61]);
+        assert_eq!(got, [61]);
     }
     let (counters, got) = after(|queue| put(queue, 0, 13, 0));
     assert_eq!(counters.rx_runt, 1);
-    assert_eq!(got, [60, 61]);
+    assert_eq!(got, [61]);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn too_many_pieces() {
         put(queue, 0, 60, 0);
     });
     assert_eq!(counters.rx_too_many_pieces, 1);
-    assert_eq!(got, [60, 61]);
+    assert_eq!(got, [61]);
     // Eighteen are fine.
     let (counters, got) = after(|queue| {
         for _ in 0..17 {
@@ -204,7 +204,7 @@ fn too_many_pieces() {
         put(queue, 0, 60, 0);
     });
     assert_eq!(counters.rx_too_many_pieces, 0);
-    assert_eq!(got, [60, 18 * 60, 61]);
+    assert_eq!(got, [18 * 60, 61]);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_frame_longer_than_any() {
         put(queue, 0, 4096, 0);
     });
     assert_eq!(counters.rx_too_long, 1);
-    assert_eq!(got, [60, 61]);
+    assert_eq!(got, [61]);
 }
 
 #[test]
@@ -227,8 +227,7 @@ fn a_frame_without_end() {
         }
         let _ = queue.rx.publish();
     });
-    // The first frame came, and its page was given back and used again.
-    assert_eq!(got, [60, 77]);
+    assert_eq!(got, [77]);
     assert_eq!(counters.broken_rx_endless, 1);
 }
 
@@ -251,7 +250,7 @@ fn extra_info_of_no_meaning() {
             queue.rx.respond(&extra);
         });
         assert_eq!(counters.rx_bad_extra, 1, "{extra:?}");
-        assert_eq!(got, [60, 61]);
+        assert_eq!(got, [61]);
     }
     // Twice.
     let (counters, got) = after(|queue| {
@@ -262,7 +261,7 @@ fn extra_info_of_no_meaning() {
         }
     });
     assert_eq!(counters.rx_bad_extra, 1);
-    assert_eq!(got, [60, 61]);
+    assert_eq!(got, [61]);
     // Of a kind that is of no use here: a hash.
     let (counters, got) = after(|queue| {
         put(queue, 0, 60, 8);
@@ -270,7 +269,7 @@ fn extra_info_of_no_meaning() {
         queue.rx.respond(&ExtraInfo { kind: 4, ..gso });
     });
     assert_eq!(counters.rx_bad_extra, 0);
-    assert_eq!(got, [60, 60, 61]);
+    assert_eq!(got, [60, 61]);
 }
 
 #[test]
@@ -283,7 +282,7 @@ fn extra_info_without_end() {
         let _ = queue.rx.publish();
     });
     assert_eq!(counters.broken_rx_endless, 1);
-    assert_eq!(got, [60, 77]);
+    assert_eq!(got, [77]);
 }
 
 #[test]
