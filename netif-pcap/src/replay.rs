@@ -20,6 +20,9 @@ const ETHERNET_HEADER: usize = 14;
 /// Frames handed up before others run.
 const BATCH: usize = 64;
 
+/// Turns that the stack gets at most to send what the host sent at a time.
+const TURNS: u8 = 16;
+
 /// Which host of a recording the stack plays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Side {
@@ -89,6 +92,8 @@ pub struct Replay<'r, T> {
     mtu: Cell<usize>,
     capabilities: Cell<Capabilities>,
     next: Cell<usize>,
+    /// A place in the recording, and the turns that the stack had before it.
+    turns: Cell<(usize, u8)>,
     sent: RefCell<Vec<Sent>>,
     /// For each frame sent, [`next`](Self::next) by then.
     places: RefCell<Vec<usize>>,
@@ -123,6 +128,7 @@ impl<'r, T: Time> Replay<'r, T> {
             mtu: Cell::new(1500),
             capabilities: Cell::new(Capabilities::NONE),
             next: Cell::new(0),
+            turns: Cell::new((0, 0)),
             sent: RefCell::default(),
             places: RefCell::default(),
             statistics: Cell::new(NetworkStatistics::ZERO),
@@ -197,9 +203,7 @@ impl<'r, T: Time> Replay<'r, T> {
     fn receive(&self, now: Instant, input: &mut impl FnMut(Frame<'_>)) -> Option<Instant> {
         for handed_up in 0..BATCH {
             let (index, frame) = self.upcoming()?;
-            let between = self.recording.frames().get(self.next.get()..index).unwrap_or_default();
-            let answered = handed_up > 0 && between.iter().any(|frame| self.side.sends(frame));
-            if frame.at > now || answered {
+            if frame.at > now || self.is_stacks_turn(handed_up > 0, index, frame.at) {
                 return Some(frame.at);
             }
             self.next.set(index + 1);
@@ -210,6 +214,23 @@ impl<'r, T: Time> Replay<'r, T> {
             input(Frame::new(&frame.bytes, RxMeta::NONE));
         }
         self.upcoming().map(|(_, frame)| frame.at)
+    }
+
+    /// Whether the stack is to be polled before the frame at `index` is handed
+    /// up, since the host sent something at the same time but before that.
+    /// It may take the stack a few turns.
+    fn is_stacks_turn(&self, handed_up: bool, index: usize, at: Instant) -> bool {
+        let frames = self.recording.frames();
+        let between = frames.get(self.next.get()..index).unwrap_or_default();
+        let sends = |frame: &&Recorded| self.side.sends(frame) && (handed_up || frame.at == at);
+        let turns = match self.turns.get() {
+            (place, turns) if place == index => turns,
+            _ => 0,
+        };
+        self.turns.set((index, turns + 1));
+        let expected = || frames.iter().take(index).filter(|frame| self.side.sends(frame)).count();
+        let some = between.iter().any(|frame| sends(&frame));
+        some && (turns == 0 || turns < TURNS && self.sent.borrow().len() < expected())
     }
 
     fn count(&self, change: impl FnOnce(&mut NetworkStatistics)) {

@@ -399,8 +399,13 @@ fn what_follows_an_answer_waits_for_the_stack() {
     };
     let stack = std::future::poll_fn(|_| {
         turns.set(turns.get() + 1);
+        // It takes its time.
+        if turns.get() == 3 {
+            send(&replay, TxMeta::NONE, &tcp(b"answer", false)).unwrap();
+        }
         std::task::Poll::<()>::Pending
     });
     run_until(&clock, vec![Box::pin(listen), Box::pin(stack)], Instant::ZERO);
-    assert_eq!(*seen.borrow(), [0, 1]);
+    assert_eq!(*seen.borrow(), [0, 3]);
+    assert_eq!(replay.places(), [1]);
 }

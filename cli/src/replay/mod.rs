@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -88,10 +89,16 @@ fn play(recording: &Recording, host: &Host, options: &Options) -> Result<(Report
         tcp: options.tcp.clone(),
         udp: options.udp.clone(),
         script: Script::of(recording, host.side),
+        arrived: Rc::default(),
     };
     let clock = VirtualClock::new();
     let replay = Replay::new(&clock, recording, host.side);
-    let device = Neighbours::new(Renumber::new(&replay, recording, host.side), recording, host.side);
+    let device = Neighbours::new(
+        Renumber::new(&replay, recording, host.side),
+        recording,
+        host.side,
+        setup.arrived.clone(),
+    );
     // A moment after the last frame, when all that it leads to has been done.
     let end = recording.end() + options.linger + Duration::from_nanos(1);
     let tower = pin!(tower::run(&clock, &device, &setup, end));

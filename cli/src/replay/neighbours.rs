@@ -1,10 +1,11 @@
 //! A device that knows the hosts of a recording which did not say who they
 //! are.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use fata::traits::{
 use netif_pcap::{Recording, Side};
 
 use super::packet::{arp, ipv4};
+use super::tower::Progress;
 
 /// How long after a question the recording may have its answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,12 +29,16 @@ pub(super) struct Neighbours<N> {
     known: BTreeMap<Ipv4Addr, MacAddr>,
     /// When neighbours answered in the recording.
     answers: Vec<(Instant, Ipv4Addr)>,
+    /// How many of them have passed.
+    passed: Cell<usize>,
+    arrived: Rc<Progress>,
     owed: RefCell<VecDeque<Vec<u8>>>,
     listeners: WakerSet<1>,
 }
 
 impl<N: Network> Neighbours<N> {
-    pub(super) fn new(device: N, recording: &Recording, side: Side) -> Self {
+    /// Counts in `arrived` what the device hands up.
+    pub(super) fn new(device: N, recording: &Recording, side: Side, arrived: Rc<Progress>) -> Self {
         let (mut known, mut answers) = (BTreeMap::new(), Vec::new());
         for frame in recording.frames().iter().filter(|frame| side.receives(frame)) {
             if let Some(arp) = arp(&frame.bytes) {
@@ -42,15 +48,23 @@ impl<N: Network> Neighbours<N> {
                 known.insert(packet.src, mac);
             }
         }
-        Self { device, known, answers, owed: RefCell::default(), listeners: WakerSet::new() }
+        Self {
+            device,
+            known,
+            answers,
+            passed: Cell::new(0),
+            arrived,
+            owed: RefCell::default(),
+            listeners: WakerSet::new(),
+        }
     }
 
     /// The answer to a question that the recording does not answer.
     fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
         let question = arp(question).filter(|arp| arp.is_request && !arp.sender.is_unspecified())?;
         let now = self.now();
-        let soon = |at: Instant| at >= now && at <= now + PATIENCE;
-        if self.answers.iter().any(|(at, address)| *address == question.target && soon(*at)) {
+        let to_come = self.answers.iter().skip(self.passed.get()).take_while(|(at, _)| *at <= now + PATIENCE);
+        if to_come.into_iter().any(|(_, address)| *address == question.target) {
             return None;
         }
         let mac = self.known.get(&question.target).filter(|_| question.sender != question.target)?;
@@ -109,7 +123,13 @@ impl<N: Network> Network for Neighbours<N> {
 
     async fn listen(&self, input: impl FnMut(Frame<'_>)) -> Result<Never, N::Error> {
         let input = RefCell::new(input);
-        let mut listen = pin!(self.device.listen(|frame| (input.borrow_mut())(frame)));
+        let mut listen = pin!(self.device.listen(|frame| {
+            if arp(frame.bytes).is_some() {
+                self.passed.set(self.passed.get() + 1);
+            }
+            (input.borrow_mut())(frame);
+            self.arrived.advance(1);
+        }));
         poll_fn(|context| {
             self.listeners.register(context.waker());
             let polled = listen.as_mut().poll(context);

@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use etherparse::{ArpOperation, NetSlice, SlicedPacket, TransportSlice};
+use etherparse::defrag::IpDefragPool;
+use etherparse::{ArpOperation, IpNumber, NetSlice, SlicedPacket, TransportSlice, UdpSlice};
 use fata::traits::MacAddr;
 
 /// An IPv4 packet that is no fragment, or the first.
@@ -20,6 +21,40 @@ pub(super) fn ipv4(frame: &[u8]) -> Option<Packet<'_>> {
     let header = ip.header();
     let (src, dst) = (header.source_addr(), header.destination_addr());
     Some(Packet { src, dst, whole: !header.is_fragmenting_payload(), transport: sliced.transport })
+}
+
+/// A packet made whole out of fragments.
+pub(super) struct Whole {
+    pub(super) src: Ipv4Addr,
+    pub(super) dst: Ipv4Addr,
+    protocol: IpNumber,
+    payload: Vec<u8>,
+}
+
+/// Fragments of packets that are not whole yet.
+pub(super) type Fragments = IpDefragPool<(), ()>;
+
+/// The packet that a fragment makes whole.
+pub(super) fn reassemble(fragments: &mut Fragments, frame: &[u8]) -> Option<Whole> {
+    let sliced = SlicedPacket::from_ethernet(frame).ok()?;
+    let Some(NetSlice::Ipv4(ip)) = &sliced.net else { return None };
+    let (src, dst) = (ip.header().source_addr(), ip.header().destination_addr());
+    let whole = fragments.process_sliced_packet(&sliced, (), ()).ok()??;
+    Some(Whole { src, dst, protocol: whole.ip_number, payload: whole.payload })
+}
+
+impl Whole {
+    /// The UDP datagram in it.
+    pub(super) fn udp(&self) -> Option<(SocketAddrV4, SocketAddrV4, &[u8])> {
+        let udp = UdpSlice::from_slice(&self.payload).ok().filter(|_| self.protocol == IpNumber::UDP)?;
+        let src = SocketAddrV4::new(self.src, udp.source_port());
+        Some((src, SocketAddrV4::new(self.dst, udp.destination_port()), udp.payload()))
+    }
+
+    /// The ICMP message in it.
+    pub(super) fn icmp(&self) -> Option<&[u8]> {
+        (self.protocol == IpNumber::ICMP).then_some(&self.payload[..])
+    }
 }
 
 /// An ARP packet.

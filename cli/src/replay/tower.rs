@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
+use std::rc::Rc;
 use std::task::Poll;
 
 use fata::prelude::*;
@@ -57,9 +58,16 @@ pub(super) struct Setup {
     pub(super) tcp: Vec<u16>,
     pub(super) udp: Vec<u16>,
     pub(super) script: Script,
+    /// How many frames have arrived.
+    pub(super) arrived: Rc<Progress>,
 }
 
 impl Setup {
+    async fn until(&self, time: &impl Time, moment: Moment) {
+        time.sleep_until(moment.at).await;
+        self.arrived.reach(moment.frames as u32).await;
+    }
+
     fn takes_connections(&self, port: u16) -> bool {
         self.tcp.contains(&port) || self.script.listens(port)
     }
@@ -120,26 +128,27 @@ pub(super) async fn run<N: Network, T: Time>(
     let used = RefCell::new(vec![false; setup.script.connections.len()]);
     let passive = listener.serve(&tcp, async |flow| {
         let script = take(&setup.script, &used, &flow);
-        follow(time, flow, script).await;
+        follow(time, setup, flow, script).await;
     });
-    let opened = setup.script.connections.iter().filter_map(|script| script.opened.map(|at| (at, script)));
-    let active = join_all(opened.map(async |(at, script)| {
-        time.sleep_until(at).await;
+    let opened =
+        setup.script.connections.iter().filter_map(|script| script.opened.map(|moment| (moment, script)));
+    let active = join_all(opened.map(async |(moment, script)| {
+        setup.until(time, moment).await;
         if let Ok(flow) = tcp.create_connection(script.peer).await {
-            follow(time, flow, Some(script)).await;
+            follow(time, setup, flow, Some(script)).await;
         }
     }));
     let datagrams = async {
-        for (at, port, dst, data) in &setup.script.datagrams {
-            time.sleep_until(*at).await;
+        for (moment, port, dst, data) in &setup.script.datagrams {
+            setup.until(time, *moment).await;
             // What could not be sent shows in the comparison.
             let _ = udp.write(Endpoint::new(*port, *dst), data.len(), |buffer| fill(buffer, data));
         }
         pending().await
     };
     let pings = async {
-        for (at, dst, message) in &setup.script.pings {
-            time.sleep_until(*at).await;
+        for (moment, dst, message) in &setup.script.pings {
+            setup.until(time, *moment).await;
             let header = Header::new(*dst, Protocol::ICMP);
             let _ = i.write(header, Default::default(), message.len(), |buffer| fill(buffer, message));
         }
@@ -187,13 +196,18 @@ fn take<'s, I: Ip, S: Storage>(
 
 /// Does with a connection what was done with it; without a script, reads it
 /// to its end and closes it.
-async fn follow<I: Ip, S: Storage>(time: &impl Time, flow: Flow<'_, I, S>, script: Option<&Connection>) {
+async fn follow<I: Ip, S: Storage>(
+    time: &impl Time,
+    setup: &Setup,
+    flow: Flow<'_, I, S>,
+    script: Option<&Connection>,
+) {
     let (mut reader, mut writer) = flow.split();
     let progress = Progress::default();
     let read = async {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(len @ 1..) = reader.read(&mut buffer).await {
-            progress.advance(progress.received.get().saturating_add(len as u32));
+            progress.advance(len as u32);
         }
         progress.advance(u32::MAX);
     };
@@ -204,13 +218,17 @@ async fn follow<I: Ip, S: Storage>(time: &impl Time, flow: Flow<'_, I, S>, scrip
     };
     let write = async {
         for (moment, bytes) in &script.writes {
-            progress.until(time, *moment).await;
+            setup.until(time, *moment).await;
+            progress.reach(moment.received).await;
             if writer.write_all(bytes).await.is_err() {
                 return;
             }
         }
         match script.closed {
-            Some(moment) => progress.until(time, moment).await,
+            Some(moment) => {
+                setup.until(time, moment).await;
+                progress.reach(moment.received).await;
+            }
             // Held until the end: dropping it would close it.
             None => pending().await,
         }
@@ -219,24 +237,23 @@ async fn follow<I: Ip, S: Storage>(time: &impl Time, flow: Flow<'_, I, S>, scrip
     join!(read, write);
 }
 
-/// How much of a connection has been read.
-#[derive(Default)]
-struct Progress {
-    received: Cell<u32>,
-    waiting: WakerSet<1>,
+/// How much has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    reached: Cell<u32>,
+    waiting: WakerSet<4>,
 }
 
 impl Progress {
-    fn advance(&self, received: u32) {
-        self.received.set(received);
+    pub(super) fn advance(&self, by: u32) {
+        self.reached.set(self.reached.get().saturating_add(by));
         self.waiting.wake();
     }
 
-    async fn until(&self, time: &impl Time, moment: Moment) {
-        time.sleep_until(moment.at).await;
+    async fn reach(&self, wanted: u32) {
         poll_fn(|context| {
             self.waiting.register(context.waker());
-            if self.received.get() >= moment.received { Poll::Ready(()) } else { Poll::Pending }
+            if self.reached.get() >= wanted { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

@@ -1,0 +1,86 @@
+//! Exchanges with the Linux kernel, curl and dnsmasq.
+
+use std::path::Path;
+
+use fata::traits::Instant;
+use fata_cli::replay::{Generators, Options, read, replay};
+use netif_pcap::{Difference, Recorded, Recording};
+
+use super::{captures, same};
+
+#[test]
+fn the_same_answers_come() {
+    let captures = captures("");
+    assert!(captures.len() >= 9, "{captures:?}");
+    for (name, path) in captures {
+        let report = same(&path, &Options::default());
+        insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name, report);
+        });
+    }
+}
+
+/// The frames of a capture, at the times of the clock that it was made with.
+fn frames(path: &Path) -> Vec<Recorded> {
+    let recording = read(path).expect("a capture");
+    let start = Instant::ZERO + recording.epoch();
+    recording.starting_at(start).frames().to_vec()
+}
+
+/// Numbers that the stack draws are translated to those of the capture.
+#[test]
+fn other_random_numbers_give_the_same_answers() {
+    for (name, path) in captures("") {
+        // When a DHCP client says something is random too.
+        if name.starts_with("dhcp") {
+            continue;
+        }
+        for seed in 1..5 {
+            same(&path, &Options { generators: Generators(seed), ..Options::default() });
+        }
+    }
+}
+
+/// What a changed stack would send is shown by field.
+#[test]
+fn another_answer_is_told() {
+    let (_, path) = captures("").into_iter().find(|(name, _)| name == "tcp_accepted").expect("it is there");
+    let mut frames = frames(&path);
+    let side = netif_pcap::Side::Inbound;
+    let answer = frames.iter_mut().rev().find(|frame| side.sends(frame)).expect("an answer");
+    // The window.
+    answer.bytes[48] ^= 1;
+    let (_, differences) = replay(Recording::new(frames), &Options::default()).expect("it is replayed");
+    assert_eq!(differences.differences.len(), 1, "{differences}");
+    assert!(matches!(differences.differences[0], Difference::Changed { .. }));
+    assert!(differences.to_string().contains("@48 TCP window: 03 -> 02"), "{differences}");
+}
+
+/// The capture need not say who captured: the address says whom to play.
+#[test]
+fn a_host_is_found_by_its_address() {
+    let (_, path) = captures("").into_iter().find(|(name, _)| name == "curl_get").expect("it is there");
+    let mut frames = frames(&path);
+    frames.iter_mut().for_each(|frame| frame.direction = None);
+    let recording = Recording::new(frames);
+    assert!(replay(recording.clone(), &Options::default()).is_err());
+    let address = Some("10.0.0.2/24".parse().expect("an address"));
+    let (_, differences) =
+        replay(recording, &Options { address, ..Options::default() }).expect("it is replayed");
+    assert!(differences.is_same(), "{differences}");
+}
+
+/// The other host was a Linux kernel: this stack answers a ping as it does.
+#[test]
+fn the_kernel_can_be_played_too() {
+    let (_, path) = captures("").into_iter().find(|(name, _)| name == "tcp_connected").expect("it is there");
+    let address = Some("10.0.0.1/24".parse().expect("an address"));
+    let mut frames = frames(&path);
+    frames.iter_mut().for_each(|frame| frame.direction = None);
+    let options = Options { address, ..Options::default() };
+    let (report, differences) = replay(Recording::new(frames), &options).expect("it is replayed");
+    // Windows and times are its own; the bytes came, and the connection ended.
+    assert!(differences.same + differences.differences.len() > 0);
+    assert_eq!(report.state.counter("tcp", "accepted"), Some(1));
+    assert_eq!(report.state.counter("tcp", "retransmitted"), Some(0), "{report}");
+}
