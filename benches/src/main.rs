@@ -9,6 +9,7 @@ mod fata_side;
 mod meter;
 mod ring;
 mod smoltcp_side;
+mod tap;
 
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
@@ -22,6 +23,8 @@ enum Side {
     Smoltcp,
     /// None: the device alone.
     Raw,
+    /// Linux, over a pair of virtual devices to another Linux.
+    Linux,
 }
 
 /// What is measured.
@@ -38,6 +41,44 @@ enum Row {
     MemoryUdp,
     /// `--others` idle connections.
     MemoryIdle,
+    /// A connection, from the stack to the kernel.
+    TapSend,
+    /// A connection, from the kernel to the stack.
+    TapReceive,
+    /// One byte to and fro.
+    TapRoundTrips,
+    /// A connection opened, a byte to and fro, closed; beside `--others` idle
+    /// ones.
+    TapConnect,
+    /// Datagrams of 18 bytes, from the kernel to the stack.
+    TapUdpReceive,
+    /// Datagrams of 18 bytes, from the stack to the kernel.
+    TapUdpSend,
+    /// The same, many in one write.
+    TapUdpSegmented,
+}
+
+impl Row {
+    const fn is_on_tap(self) -> bool {
+        match self {
+            Self::MemoryBulk
+            | Self::MemoryRoundTrips
+            | Self::MemoryConnect
+            | Self::MemoryUdp
+            | Self::MemoryIdle => false,
+            Self::TapSend
+            | Self::TapReceive
+            | Self::TapRoundTrips
+            | Self::TapConnect
+            | Self::TapUdpReceive
+            | Self::TapUdpSend
+            | Self::TapUdpSegmented => true,
+        }
+    }
+
+    const fn is_udp(self) -> bool {
+        matches!(self, Self::MemoryUdp | Self::TapUdpReceive | Self::TapUdpSend | Self::TapUdpSegmented)
+    }
 }
 
 /// Runs one side of one row and prints what it has done.
@@ -61,13 +102,23 @@ struct Arguments {
     /// Transport checksums are computed and verified in software.
     #[arg(long)]
     checksums: bool,
+    /// The tap does no work for the stack.
+    #[arg(long)]
+    no_offload: bool,
+    /// Nobody sleeps while waiting.
+    #[arg(long)]
+    spin: bool,
     /// Bytes of each of the rival's buffers.
-    #[arg(long, default_value_t = 262_144)]
+    #[arg(long, default_value_t = 65_536)]
     buffer: usize,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if arguments.row.is_on_tap() {
+        // Before there is any thread: a namespace is entered.
+        return tap::run(&arguments);
+    }
     // A tower moves about on the stack while it is built.
     let thread = std::thread::Builder::new().stack_size(64 << 20).spawn(move || run(&arguments))?;
     match thread.join() {
@@ -81,6 +132,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (Side::Fata, _) => fata_side::run(arguments),
         (Side::Smoltcp, _) => smoltcp_side::run(arguments),
         (Side::Raw, _) => ring::run(arguments),
+        (Side::Linux, _) => bail!("Linux has no link in memory"),
     }?;
     println!("{report}");
     Ok(())

@@ -37,6 +37,11 @@ impl Meter {
         Self::new(arguments, step, ClockId::ThreadCPUTime)
     }
 
+    /// By the wall clock, where others do part of the work.
+    pub(crate) fn wall(arguments: &Arguments, step: u64) -> Self {
+        Self::new(arguments, step, ClockId::Monotonic)
+    }
+
     fn new(arguments: &Arguments, step: u64, clock: ClockId) -> Self {
         let now = read(clock);
         let phase = match arguments.work {

@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             Row::MemoryConnect => connect(arguments, pair, &clock).await,
             Row::MemoryUdp => datagrams(arguments, pair, &received).await,
             Row::MemoryIdle => idle(arguments, pair, &clock).await,
+            _ => Err(anyhow::anyhow!("not in memory")),
         }
     };
     let towers = async {

@@ -111,6 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         Row::MemoryConnect => connect(arguments, &mut pair),
         Row::MemoryUdp => datagrams(arguments, &mut pair),
         Row::MemoryIdle => idle(arguments, &mut pair),
+        _ => Err(anyhow!("not in memory")),
     }
 }
 

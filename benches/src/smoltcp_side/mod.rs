@@ -2,5 +2,7 @@
 
 mod link;
 mod memory;
+mod tap;
 
 pub(crate) use memory::run;
+pub(crate) use tap::run as run_on_tap;
