@@ -105,6 +105,42 @@ pub trait Hypervisor: Time {
     fn watch(&self, path: &str) -> impl Future<Output = Result<Self::Watch, StoreError>>;
 }
 
+impl<H: Hypervisor> Hypervisor for &H {
+    type Outgoing = H::Outgoing;
+    type Shared = H::Shared;
+    type Private = H::Private;
+    type Channel = H::Channel;
+    type Watch = H::Watch;
+
+    fn outgoing(&self, peer: DomainId, pages: usize) -> Result<Self::Outgoing, Exhausted> {
+        H::outgoing(self, peer, pages)
+    }
+
+    fn shared(&self, peer: DomainId, pages: usize) -> Result<Self::Shared, Exhausted> {
+        H::shared(self, peer, pages)
+    }
+
+    fn private(&self, bytes: usize) -> Result<Self::Private, Exhausted> {
+        H::private(self, bytes)
+    }
+
+    fn channel(&self, peer: DomainId) -> Result<Self::Channel, Exhausted> {
+        H::channel(self, peer)
+    }
+
+    fn read<'v>(&self, path: &str, value: &'v mut [u8]) -> impl Future<Output = Result<&'v [u8], StoreError>> {
+        H::read(self, path, value)
+    }
+
+    fn write(&self, path: &str, value: &str) -> impl Future<Output = Result<(), StoreError>> {
+        H::write(self, path, value)
+    }
+
+    fn watch(&self, path: &str) -> impl Future<Output = Result<Self::Watch, StoreError>> {
+        H::watch(self, path)
+    }
+}
+
 /// Pages that the other domain reads.
 pub trait Outgoing {
     /// The grant of a page; `None` past the last one.

@@ -3,7 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "simulation")]
+#[cfg(any(feature = "simulation", feature = "xen"))]
 extern crate alloc;
 
 mod counters;
@@ -19,6 +19,8 @@ mod ring;
 pub mod simulation;
 mod store;
 mod transmit;
+#[cfg(feature = "xen")]
+mod xen;
 
 pub use counters::Counters;
 pub use device::{BATCH, ConnectError, Netfront};
