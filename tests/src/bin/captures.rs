@@ -22,6 +22,7 @@ use fata::traits::Offload;
 use fata_cli::replay::{self, Generators};
 use fata_cli::tower::{Services, serve};
 use netif_pcap::{Capture, Format, Recorder};
+use tests::hostile;
 use tests::lab::{self, Case, Daemon, ECHO, KERNEL, STACK, Scratch, Setting, TAP, WEB, run};
 
 /// How often a capture is made before it is given up.
@@ -40,7 +41,7 @@ const CASES: &[Case] = &[
 ];
 
 fn main() -> ExitCode {
-    if let Some(code) = lab::child(CASES) {
+    if let Some(code) = lab::child(CASES.iter()) {
         return code;
     }
     let wanted = std::env::args().nth(1);
@@ -55,11 +56,28 @@ fn main() -> ExitCode {
             }
         }
     }
+    for scene in hostile::scenes() {
+        if wanted.as_deref().is_none_or(|text| scene.name.contains(text))
+            && let Err(error) = hostile_capture(&scene)
+        {
+            failed = true;
+            println!("{}: {error:#}", scene.name);
+        }
+    }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("captures").join(name).with_extension("pcapng")
+}
+
+/// Hostile traffic, and what the stack makes of it.
+fn hostile_capture(scene: &hostile::Scene) -> Result<()> {
+    let (recording, _) = scene.play()?;
+    let file = path(&format!("hostile/{}", scene.name));
+    recording.write(File::create(&file)?, Format::PcapNg)?;
+    println!("{}: {} frames, {} bytes", scene.name, recording.frames().len(), fs::metadata(file)?.len());
+    Ok(())
 }
 
 /// Makes one, until it is one that replays.

@@ -1,0 +1,107 @@
+//! Against the DHCP client.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::Scene;
+use super::frames::{Ip, OWN, OWN_MAC, PEER_MAC, ping, summed};
+use fata::traits::{EtherType, MacAddr, Protocol};
+use netif_pcap::Direction;
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// The transaction, as far as the scene knows.
+const XID: u32 = 0x1122_3344;
+
+pub(super) fn scenes() -> Vec<Scene> {
+    vec![offers()]
+}
+
+/// The fixed part of a message, with the options after it.
+fn message(operation: u8, xid: u32, chaddr: MacAddr, options: &[u8]) -> Vec<u8> {
+    let mut message = vec![operation, 1, 6, 0];
+    message.extend(xid.to_be_bytes());
+    message.extend([0, 0, 0x80, 0]);
+    message.extend([0; 4]);
+    message.extend(if operation == 2 { OWN.octets() } else { [0; 4] });
+    message.extend([0; 8]);
+    message.extend(chaddr.0);
+    message.extend([0; 10 + 64 + 128]);
+    message.extend([99, 130, 83, 99]);
+    message.extend(options);
+    message
+}
+
+fn datagram(ports: (u16, u16), src: Ipv4Addr, message: &[u8]) -> Ip {
+    let mut bytes = Vec::new();
+    for word in [ports.0, ports.1, (8 + message.len()) as u16, 0] {
+        bytes.extend(word.to_be_bytes());
+    }
+    bytes.extend(message);
+    summed(Ip::new(Protocol::UDP, &bytes).from(src).to(Ipv4Addr::BROADCAST), 6)
+}
+
+/// What a server says, and what else is in it.
+fn says(kind: u8, rest: &[&[u8]]) -> Vec<u8> {
+    let server = [&[53, 1, kind, 54, 4][..], &SERVER.octets()].concat();
+    [server, rest.concat()].concat()
+}
+
+const LEASE: &[u8] = &[51, 4, 0, 0, 0, 200];
+const MASK: &[u8] = &[1, 4, 255, 255, 255, 0];
+const END: &[u8] = &[255];
+
+fn reply(options: &[u8]) -> Vec<u8> {
+    datagram((67, 68), SERVER, &message(2, XID, OWN_MAC, options)).broadcast()
+}
+
+fn offers() -> Scene {
+    let mut scene = Scene::empty("dhcp_offers");
+    let asks = datagram((68, 67), Ipv4Addr::UNSPECIFIED, &message(1, XID, OWN_MAC, &[53, 1, 1, 255]));
+    let mut frame = asks.broadcast();
+    frame[6..12].copy_from_slice(&OWN_MAC.0);
+    scene.push(Direction::Outbound, frame);
+    scene.wait(Duration::from_millis(100));
+    // Not for this client, not of this exchange.
+    let good = says(2, &[LEASE, MASK, END]);
+    scene.get(datagram((67, 68), SERVER, &message(2, XID ^ 1, OWN_MAC, &good)).broadcast());
+    scene.get(datagram((67, 68), SERVER, &message(2, XID, PEER_MAC, &good)).broadcast());
+    scene.get(datagram((67, 68), SERVER, &message(1, XID, OWN_MAC, &good)).broadcast());
+    // Cut short; no cookie; an option past the end.
+    let whole = message(2, XID, OWN_MAC, &good);
+    for len in [0, 100, 236, 240, 243] {
+        scene.get(datagram((67, 68), SERVER, &whole[..len]).broadcast());
+    }
+    scene.get(reply(&says(2, &[LEASE, &[1, 200, 255]])));
+    // Fields that hold options, which hold such an option again.
+    scene.get(reply(&says(2, &[&[52, 1, 3], &[52, 1, 3], LEASE, &[52, 255]])));
+    // A refusal of what was not asked for; an acknowledgement of it.
+    scene.get(reply(&says(6, &[END])));
+    scene.get(reply(&says(5, &[LEASE, MASK, END])));
+    // No lease time, one of nothing.
+    scene.get(reply(&says(2, &[MASK, END])));
+    scene.get(reply(&says(2, &[&[51, 4, 0, 0, 0, 0], MASK, END])));
+    // Times the wrong way round, no mask, no END, fifty name servers: of use.
+    let servers = [&[6, 200][..], &[8; 200]].concat();
+    let odd = [LEASE, &[58, 4, 0, 0, 1, 200], &[59, 4, 0, 0, 0, 5], &servers];
+    scene.get(reply(&says(2, &odd)));
+    scene.wait(Duration::from_millis(50));
+    scene.get(reply(&says(5, &odd)));
+    scene.wait(Duration::from_secs(5));
+    let frame =
+        super::ethernet(MacAddr::BROADCAST, EtherType::ARP, &super::arp(1, (PEER_MAC, super::PEER), OWN));
+    scene.get(frame);
+    scene.get(ping().frame());
+    scene.expect(
+        11,
+        &[
+            ("dhcp", "bound", 1),
+            ("dhcp", "cut", 46),
+            ("dhcp", "rx_invalid", 1),
+            ("dhcp", "rx_malformed", 6),
+            ("dhcp", "rx_other_client", 2),
+            ("dhcp", "rx_other_exchange", 1),
+            ("dhcp", "rx_unexpected", 4),
+            ("ethernet", "neighbours_failed", 1),
+        ],
+    )
+}
