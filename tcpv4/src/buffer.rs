@@ -37,7 +37,8 @@ pub trait Side<T>: Default {
     fn get_or_default(&mut self) -> &mut T;
     /// What is there.
     fn get_mut(&mut self) -> Option<&mut T>;
-    /// Gives the place back; what was there is the default again.
+    /// Gives the memory back, with what was there; where it is always there,
+    /// nothing happens.
     fn release(&mut self);
     /// Bytes held beyond the place itself.
     fn held(&self) -> usize;
@@ -166,9 +167,7 @@ impl<T: Default> Side<T> for InPlace<T> {
         Some(&mut self.0)
     }
 
-    fn release(&mut self) {
-        self.0 = T::default();
-    }
+    fn release(&mut self) {}
 
     fn held(&self) -> usize {
         0

@@ -43,7 +43,7 @@ impl<B: Backing> Connection<B> {
         if ack.before(self.snd.una) {
             return Events::empty();
         }
-        let has_new_window = self.snd.update(segment, ack);
+        let has_new_window = self.snd.update(segment);
         let outstanding = self.snd.outstanding();
         if outstanding == 0 {
             // An answer to a probe, or a window update.
@@ -52,7 +52,7 @@ impl<B: Backing> Connection<B> {
             }
             if has_new_window && self.snd.wnd > 0 {
                 self.rtt.reset_backoff();
-                self.timers.clear(Timer::Retransmit);
+                self.clear_timer(Timer::Retransmit);
             }
             return Events::empty();
         }
@@ -125,14 +125,16 @@ impl<B: Backing> Connection<B> {
         if news.acked == 0 {
             return Events::empty();
         }
-        let was_roomy = self.send.is_roomy();
-        let bytes = news.acked.min(self.send.len());
-        self.send.acknowledged(bytes);
+        let was_roomy = self.is_roomy();
+        let bytes = news.acked.min(self.queued());
         self.snd.una += news.acked;
-        self.snd.small_end = self.snd.small_end.later(self.snd.una);
+        if let Some(busy) = self.busy.get_mut() {
+            busy.send.acknowledged(bytes);
+            busy.small_end = busy.small_end.filter(|end| end.after(self.snd.una));
+        }
         self.retries = 0;
         let mut events = Events::empty();
-        if self.state.can_write() && !was_roomy && self.send.is_roomy() {
+        if self.state.can_write() && !was_roomy && self.is_roomy() {
             events |= Events::WRITABLE;
         }
         if news.acked > bytes {
@@ -149,8 +151,8 @@ impl<B: Backing> Connection<B> {
     /// Restarts the timers of what is under way (RFC 6298 §5.2, §5.3).
     fn rearm(&mut self, now: Instant, news: &News) {
         if self.snd.outstanding() == 0 {
-            self.timers.clear(Timer::Retransmit);
-            self.timers.clear(Timer::Recovery);
+            self.clear_timer(Timer::Retransmit);
+            self.clear_timer(Timer::Recovery);
             return;
         }
         if news.acked > 0 {
@@ -169,7 +171,7 @@ impl<B: Backing> Connection<B> {
                 rto = rto.min(end.duration_since(now)).max(Duration::from_millis(1));
             }
         }
-        self.timers.set(Timer::Retransmit, now + rto);
+        self.set_timer(Timer::Retransmit, now + rto);
     }
 
     /// Arms the tail loss probe, where one makes sense (RFC 8985 §7.2): SACK,
@@ -188,10 +190,10 @@ impl<B: Backing> Connection<B> {
         }
         let is_lone = self.snd.outstanding() <= u32::from(self.mss);
         let at = now + TailProbe::timeout(self.rtt.srtt(), is_lone);
-        if self.timers.get(Timer::Retransmit).is_some_and(|rto| at < rto) {
-            self.timers.set(Timer::Recovery, at);
+        if self.timer(Timer::Retransmit).is_some_and(|rto| at < rto) {
+            self.set_timer(Timer::Recovery, at);
         } else {
-            self.timers.clear(Timer::Recovery);
+            self.clear_timer(Timer::Recovery);
         }
     }
 }

@@ -2,15 +2,20 @@
 
 use traits::Instant;
 
+use super::Buffers;
+use super::timers::Timers;
 use crate::SeqNum;
-use crate::buffer::Backing;
+use crate::buffer::{Backing, Bytes};
 use crate::congestion::{Algorithm, Control};
-use crate::receive::{Assembler, Range};
+use crate::receive::{Assembler, Range, ReceiveQueue};
 use crate::recovery::Recovery;
-use crate::send::{Record, Scoreboard};
+use crate::send::{Record, Scoreboard, SendQueue};
 
 /// The part of a connection that is given back when it is idle.
 pub(super) struct Busy<B: Backing> {
+    pub(super) send: SendQueue<B::Bytes>,
+    pub(super) receive: ReceiveQueue<B::Bytes>,
+    pub(super) timers: Timers,
     pub(super) scoreboard: Scoreboard<B::List<Record>>,
     pub(super) recovery: Recovery,
     control: Option<Control>,
@@ -21,6 +26,10 @@ pub(super) struct Busy<B: Backing> {
     /// The congestion window was what kept data from being sent, up to this
     /// number: only then does it grow (RFC 9293 §3.8.2, RFC 7661).
     pub(super) limited: Option<SeqNum>,
+    /// The end of the last segment sent that was smaller than the MSS, while
+    /// it is under way: then no other such is sent (Nagle's algorithm as
+    /// Minshall amends it, which Linux does too).
+    pub(super) small_end: Option<SeqNum>,
     /// Without SACK: duplicate acknowledgements up to here are echoes of a
     /// recovery that has ended (RFC 6582 §3.2, step 1).
     pub(super) barrier: Option<SeqNum>,
@@ -39,12 +48,16 @@ pub(super) struct Tuning {
 impl<B: Backing> Default for Busy<B> {
     fn default() -> Self {
         Self {
+            send: SendQueue::default(),
+            receive: ReceiveQueue::default(),
+            timers: Timers::default(),
             scoreboard: Scoreboard::default(),
             recovery: Recovery::default(),
             control: None,
             assembler: Assembler::default(),
             fin_at: None,
             limited: None,
+            small_end: None,
             barrier: None,
             tuning: Tuning::default(),
         }
@@ -52,6 +65,27 @@ impl<B: Backing> Default for Busy<B> {
 }
 
 impl<B: Backing> Busy<B> {
+    /// Bytes of the buffers, where those grow.
+    pub(super) fn held(&self) -> usize {
+        if B::Bytes::GROWS { self.send.capacity() + self.receive.capacity() } else { 0 }
+    }
+
+    /// The sizes of the buffers at present, in bytes.
+    pub(super) fn capacities(&self) -> (usize, usize) {
+        (self.send.capacity(), self.receive.capacity())
+    }
+
+    pub(super) fn take_buffers(&mut self) -> Buffers<B> {
+        let (send, receive) = (core::mem::take(&mut self.send), core::mem::take(&mut self.receive));
+        Buffers { send: send.into_bytes(), receive: receive.into_bytes() }
+    }
+
+    /// Forgets all but the data.
+    pub(super) fn reset(&mut self) {
+        let (send, receive) = (core::mem::take(&mut self.send), core::mem::take(&mut self.receive));
+        *self = Self { send, receive, ..Self::default() };
+    }
+
     /// The congestion control, made anew after it was given back.
     pub(super) fn control(&mut self, algorithm: Algorithm) -> &mut Control {
         self.control.get_or_insert_with(|| Control::of(algorithm))

@@ -18,9 +18,14 @@ impl<B: Backing> Connection<B> {
     /// left to read stays.
     pub(super) fn shut(&mut self) {
         self.enter(State::Closed);
-        self.timers.clear_all();
-        self.send.clear();
-        self.busy.release();
+        self.clear_timers();
+        if let Some(busy) = self.busy.get_mut() {
+            busy.reset();
+            busy.send.clear();
+        }
+        if self.readable() == 0 {
+            self.release();
+        }
         self.flags.remove(Flags::HANDSHAKE_DUE | Flags::PROBE_DUE);
         self.acks.due = crate::receive::Urgency::None;
     }
@@ -95,20 +100,20 @@ impl<B: Backing> Connection<B> {
 
     fn enter_time_wait(&mut self, now: Instant) -> Events {
         self.enter(State::TimeWait);
-        self.timers.clear_all();
+        self.clear_timers();
         self.arm_final(now);
         Events::TIME_WAIT
     }
 
     /// The connection ends by itself from now on.
     pub(super) fn arm_final(&mut self, now: Instant) {
-        self.timers.set(Timer::Liveness, now + FINAL_WAIT);
+        self.set_timer(Timer::Liveness, now + FINAL_WAIT);
     }
 
     /// In TIME-WAIT with nothing left to read or to say: what a small entry
     /// needs to take over. The connection may then be thrown away.
     pub fn time_wait(&self) -> Option<Remains> {
-        let is_quiet = self.receive.len() == 0 && self.acks.due == crate::receive::Urgency::None;
+        let is_quiet = self.readable() == 0 && self.acks.due == crate::receive::Urgency::None;
         if self.state != State::TimeWait || !is_quiet {
             return None;
         }
@@ -117,7 +122,7 @@ impl<B: Backing> Connection<B> {
             rcv_nxt: self.rcv.nxt,
             window: self.offer(),
             timestamps: self.flags.contains(Flags::TIMESTAMPS).then_some((self.ts.offset, self.ts.recent)),
-            expires: self.timers.get(Timer::Liveness)?,
+            expires: self.timer(Timer::Liveness)?,
         })
     }
 
@@ -139,6 +144,6 @@ impl<B: Backing> Connection<B> {
     /// The window to tell now.
     pub(super) fn offer(&self) -> crate::Window {
         let segment = u32::from(self.acks.peer_segment);
-        self.rcv.offer(self.receive.free(), self.receive.space(), segment)
+        self.rcv.offer(self.receive_room(), self.limits.space, segment)
     }
 }

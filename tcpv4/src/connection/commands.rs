@@ -20,12 +20,13 @@ impl<B: Backing> Connection<B> {
         if !self.state.can_write() || self.flags.contains(Flags::FIN) {
             return Err(Failure::Aborted);
         }
-        Ok(self.send.write(bytes))
+        let limit = self.limits.send;
+        Ok(self.busy.get_or_default().send.write(bytes, limit))
     }
 
     /// Moves data that was received into `buffer` and returns how many bytes.
     pub fn read(&mut self, now: Instant, buffer: &mut [u8]) -> usize {
-        let (first, second) = self.receive.slices();
+        let (first, second) = self.peek();
         let first_len = copy(first, buffer);
         let second_len = buffer.get_mut(first_len..).map_or(0, |rest| copy(second, rest));
         self.consume(now, first_len + second_len);
@@ -34,13 +35,18 @@ impl<B: Backing> Connection<B> {
 
     /// Takes the first `count` bytes of what [`peek`](Self::peek) shows as read.
     pub fn consume(&mut self, now: Instant, count: usize) {
-        let ahead = self.busy.get().is_some_and(|busy| !busy.assembler.is_empty());
-        self.receive.consume(count, ahead);
+        if let Some(busy) = self.busy.get_mut() {
+            busy.receive.consume(count, !busy.assembler.is_empty());
+        }
+        if self.state == State::Closed && self.readable() == 0 {
+            self.release();
+            return;
+        }
         self.tune_space(now, count);
         let segment = u32::from(self.acks.peer_segment);
         if self.state.can_receive()
             && self.state.is_synchronized()
-            && self.rcv.is_update_due(self.receive.free(), self.receive.space(), segment)
+            && self.rcv.is_update_due(self.receive_room(), self.limits.space, segment)
         {
             // A peer that waits for room is always told of it.
             self.acks.now();
@@ -52,8 +58,7 @@ impl<B: Backing> Connection<B> {
     pub fn configure(&mut self, now: Instant, settings: &Settings) {
         self.user = User::of(settings);
         self.flags.set(Flags::NODELAY, settings.nodelay);
-        self.send.set_limit(settings.send_limit);
-        self.receive.set_limit(settings.receive_limit);
+        self.set_limits(settings);
         if self.algorithm != settings.congestion {
             self.algorithm = settings.congestion;
             if let Some(busy) = self.busy.get_mut() {
@@ -71,8 +76,8 @@ impl<B: Backing> Connection<B> {
             State::FinWait2 | State::TimeWait | State::Closed | State::SynSent | State::SynReceived => return,
         }
         match self.user.keepalive_idle {
-            0 => self.timers.clear(Timer::Liveness),
-            idle => self.timers.set(Timer::Liveness, now + core::time::Duration::from_secs(u64::from(idle))),
+            0 => self.clear_timer(Timer::Liveness),
+            idle => self.set_timer(Timer::Liveness, now + core::time::Duration::from_secs(u64::from(idle))),
         }
     }
 
@@ -126,8 +131,7 @@ impl<B: Backing> Connection<B> {
             self.flags.set(Flags::RESET_DUE, reset_due);
         }
         self.shut();
-        self.receive.consume(usize::MAX, false);
-        self.receive.release();
+        self.drop_received();
     }
 
     /// Says that nobody will read or write any more. A connection that is not
@@ -138,17 +142,14 @@ impl<B: Backing> Connection<B> {
         match self.state {
             State::SynSent | State::Established | State::CloseWait => self.abort(),
             State::SynReceived if !self.flags.contains(Flags::FIN) => self.abort(),
-            State::Closed => {
-                self.receive.consume(usize::MAX, false);
-                self.receive.release();
-            }
+            State::Closed => self.drop_received(),
             State::SynReceived
             | State::FinWait1
             | State::FinWait2
             | State::Closing
             | State::LastAck
             | State::TimeWait => {
-                if self.receive.len() > 0 {
+                if self.readable() > 0 {
                     self.abort();
                     return;
                 }

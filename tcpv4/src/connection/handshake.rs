@@ -4,24 +4,23 @@ use core::time::Duration;
 
 use traits::Instant;
 
-use super::timers::{Timer, Timers};
+use super::stamp::Stamp;
+use super::timers::Timer;
 use super::{
-    Buffers, Clock, Connection, Dropped, Events, Failure, Flags, Open, Outcome, Passive, Settings, State, User,
+    Buffers, Clock, Connection, Dropped, Events, Failure, Flags, Limits, Open, Outcome, Passive, Settings,
+    State, User,
 };
 use crate::buffer::Backing;
 use crate::congestion::Cwnd;
-use crate::receive::{AckPolicy, ReceiveQueue, ReceiveWindow};
+use crate::receive::{AckPolicy, ReceiveWindow};
 use crate::recovery::RttEstimator;
 use crate::segment::{Control, Marks, Segment};
-use crate::send::{SendQueue, SendWindow};
+use crate::send::SendWindow;
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, WindowScale};
 
 impl<B: Backing> Connection<B> {
     fn new(now: Instant, iss: SeqNum, mtu: usize, settings: &Settings, buffers: Buffers<B>) -> Self {
-        let send = SendQueue::new(buffers.send, settings.send_limit);
-        let receive = ReceiveQueue::new(buffers.receive, settings.receive_limit);
-        let scale = WindowScale::for_limit(receive.limit() as usize);
         let mut flags = Flags::empty();
         flags.set(Flags::NODELAY, settings.nodelay);
         let mut connection = Self {
@@ -30,7 +29,7 @@ impl<B: Backing> Connection<B> {
             algorithm: settings.congestion,
             flags,
             snd: SendWindow::new(iss),
-            rcv: ReceiveWindow::new(scale),
+            rcv: ReceiveWindow::new(WindowScale::ZERO),
             acks: AckPolicy::new(),
             ts: Clock::default(),
             rtt: RttEstimator::default(),
@@ -42,13 +41,15 @@ impl<B: Backing> Connection<B> {
             keepalive_probes: 0,
             user: User::of(settings),
             challenged_ms: Self::millis(now).wrapping_sub(1 << 30),
-            heard_at: now,
-            sent_at: now,
-            timers: Timers::new(),
-            send,
-            receive,
+            heard_at: Stamp::of(now),
+            sent_at: Stamp::of(now),
+            liveness: Instant::MAX,
+            limits: Limits::default(),
             busy: Default::default(),
         };
+        connection.give_buffers(buffers);
+        connection.set_limits(settings);
+        connection.rcv.scale = WindowScale::for_limit(connection.limits.receive as usize);
         connection.set_mtu(mtu);
         connection
     }
@@ -83,12 +84,11 @@ impl<B: Backing> Connection<B> {
         connection.snd.wnd = u32::from(passive.window.0);
         connection.snd.max_wnd = connection.snd.wnd;
         connection.snd.nxt = passive.iss + 1;
-        connection.snd.small_end = connection.snd.nxt;
         match passive.sent_at {
-            Some(sent_at) => connection.sent_at = sent_at,
+            Some(sent_at) => connection.sent_at = Stamp::of(sent_at),
             None => connection.retries = 1,
         }
-        connection.timers.set(Timer::Retransmit, now + connection.rtt.rto());
+        connection.set_timer(Timer::Retransmit, now + connection.rtt.rto());
         connection.enter(State::SynReceived);
         connection
     }
@@ -151,21 +151,21 @@ impl<B: Backing> Connection<B> {
 
     /// The peer's SYN in SYN-SENT (RFC 9293 §3.10.7.3, fourth).
     fn syn_received(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
-        self.heard_at = now;
+        self.heard_at = Stamp::of(now);
         self.negotiate(now, &segment.options);
-        let space = self.receive.free().min(u32::from(u16::MAX));
+        let space = self.receive_room().min(u32::from(u16::MAX));
         self.rcv.start(segment.seq, space);
         let Some(ack) = segment.ack else {
             // Both opened at the same time (RFC 9293 §3.5).
             self.enter(State::SynReceived);
             self.flags.insert(Flags::HANDSHAKE_DUE);
-            self.snd.set(segment, self.snd.una);
+            self.snd.set(segment);
             return Outcome::default();
         };
         // RFC 3168 §6.1.1: the answer has ECE without CWR.
         let has_ecn = segment.marks.intersection(Marks::ECE | Marks::CWR) == Marks::ECE;
         self.flags.set(Flags::ECN, has_ecn && self.offers_ecn());
-        self.snd.set(segment, ack);
+        self.snd.set(segment);
         self.establish(now, ack);
         self.acks.now();
         // Data that came with it is not acknowledged, so it comes again, as
@@ -194,7 +194,7 @@ impl<B: Backing> Connection<B> {
     pub(super) fn syn_again(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
         match segment.ack {
             Some(ack) if ack == self.snd.nxt && ack.after(self.snd.una) => {
-                self.snd.set(segment, ack);
+                self.snd.set(segment);
                 let events = self.establish(now, ack);
                 self.acks.now();
                 Outcome::events(events)
@@ -212,7 +212,7 @@ impl<B: Backing> Connection<B> {
         // A SYN that was sent once gives a sample (Karn's rule); one that was
         // lost makes for caution (RFC 6298 §5.7).
         if self.retries == 0 {
-            self.rtt.sample(now.duration_since(self.sent_at));
+            self.rtt.sample(self.sent_at.elapsed(now));
         } else {
             self.rtt.guess(Duration::from_secs(3));
         }
@@ -220,9 +220,8 @@ impl<B: Backing> Connection<B> {
         // RFC 5681 §3.1; as Linux, only if it was lost more than once.
         self.window.cwnd = if self.retries > 1 { mss } else { Cwnd::initial(mss) };
         (self.snd.una, self.retries) = (ack, 0);
-        self.snd.small_end = ack;
         self.rtt.reset_backoff();
-        self.timers.clear(Timer::Retransmit);
+        self.clear_timer(Timer::Retransmit);
         self.flags.remove(Flags::HANDSHAKE_DUE);
         // A close that was asked for meanwhile takes effect now.
         let state = if self.flags.contains(Flags::FIN) { State::FinWait1 } else { State::Established };

@@ -2,6 +2,7 @@
 
 use traits::Instant;
 
+use super::stamp::Stamp;
 use super::{Connection, Dropped, Events, Failure, Flags, Outcome, State};
 use crate::buffer::{Backing, Side};
 use crate::segment::{Control, Ecn, Marks, Segment};
@@ -92,7 +93,7 @@ impl<B: Backing> Connection<B> {
     /// Something acceptable was heard from the peer.
     #[inline]
     fn heard(&mut self, now: Instant, segment: &Segment<'_>) {
-        self.heard_at = now;
+        self.heard_at = Stamp::of(now);
         self.keepalive_probes = 0;
         if let Some(ts) = segment.options.timestamps
             && self.flags.contains(Flags::TIMESTAMPS)
@@ -171,7 +172,7 @@ impl<B: Backing> Connection<B> {
             }
             // Both streams have ended; only their acknowledgements can be lost.
             State::Closing | State::LastAck | State::TimeWait => {
-                if self.send.len() > 0 {
+                if self.queued() > 0 {
                     self.fail(Failure::Reset)
                 } else {
                     self.shut();
@@ -200,7 +201,7 @@ impl<B: Backing> Connection<B> {
             }
             self.heard(now, segment);
             let events = self.establish(now, ack);
-            self.snd.set(segment, ack);
+            self.snd.set(segment);
             return Ok(events);
         }
         if !self.snd.accepts(ack) {

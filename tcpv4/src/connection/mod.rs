@@ -8,11 +8,13 @@ mod handshake;
 mod icmp;
 mod info;
 mod input;
+mod limits;
 mod outcome;
 mod output;
 mod recover;
 mod settings;
 mod shell;
+mod stamp;
 mod state;
 mod text;
 mod timeout;
@@ -28,14 +30,15 @@ pub use settings::{Budget, Buffers, Keepalive, Open, Passive, Remains, Settings}
 pub use state::State;
 
 use crate::SeqNum;
-use crate::buffer::{Backing, Bytes, Side};
+use crate::buffer::{Backing, Side};
 use crate::congestion::{Algorithm, Cwnd};
-use crate::receive::{AckPolicy, ReceiveQueue, ReceiveWindow};
+use crate::receive::{AckPolicy, ReceiveWindow};
 use crate::recovery::RttEstimator;
 use crate::segment::Transmit;
-use crate::send::{SendQueue, SendWindow};
+use crate::send::SendWindow;
 use busy::Busy;
-use timers::Timers;
+use limits::Limits;
+use stamp::Stamp;
 
 /// One connection, without I/O: time and segments go in; segments to send,
 /// events and a deadline come out.
@@ -87,12 +90,12 @@ pub struct Connection<B: Backing> {
     /// throttled per connection.
     challenged_ms: u32,
     /// When the peer was heard last.
-    heard_at: Instant,
+    heard_at: Stamp,
     /// When something was sent last that asks for an answer.
-    sent_at: Instant,
-    timers: Timers,
-    send: SendQueue<B::Bytes>,
-    receive: ReceiveQueue<B::Bytes>,
+    sent_at: Stamp,
+    /// The one timer that an idle connection may have.
+    liveness: Instant,
+    limits: Limits,
     busy: B::Side<Busy<B>>,
 }
 
@@ -159,12 +162,12 @@ impl<B: Backing> Connection<B> {
 
     /// Bytes that can be read now.
     pub fn readable(&self) -> usize {
-        self.receive.len() as usize
+        self.busy.get().map_or(0, |busy| busy.receive.len() as usize)
     }
 
     /// Bytes that can be written now; 0 too when this side has closed.
     pub fn writable(&self) -> usize {
-        if self.state.can_write() && !self.flags.contains(Flags::FIN) { self.send.room() as usize } else { 0 }
+        if self.state.can_write() && !self.flags.contains(Flags::FIN) { self.send_room() as usize } else { 0 }
     }
 
     /// Whether the peer has ended its stream, or the connection is over: what
@@ -179,7 +182,7 @@ impl<B: Backing> Connection<B> {
         // A reset that meets a side which has closed ends it without a failure
         // (RFC 9293 §3.10.7.4): nothing will be acknowledged any more.
         let closed = self.flags.contains(Flags::FIN_ACKED) || self.state == State::Closed;
-        self.send.len() == 0 && (!self.flags.contains(Flags::FIN) || closed)
+        self.queued() == 0 && (!self.flags.contains(Flags::FIN) || closed)
     }
 
     /// Why the connection ended before its time, if it did.
@@ -196,27 +199,22 @@ impl<B: Backing> Connection<B> {
     /// Bytes of memory held beyond the size of the type: buffers and what
     /// comes with being busy. In fixed memory, 0.
     pub fn held(&self) -> usize {
-        self.send.held() + self.receive.held() + self.busy.held()
+        self.busy.held() + self.busy.get().map_or(0, Busy::held)
     }
 
     /// The data of a segment to be sent, in two pieces that follow each other.
     pub fn payload(&self, transmit: &Transmit) -> (&[u8], &[u8]) {
-        self.send.slices(transmit.offset, transmit.len)
+        self.busy.get().map_or((&[], &[]), |busy| busy.send.slices(transmit.offset, transmit.len))
     }
 
     /// The data that can be read, in two pieces that follow each other.
     pub fn peek(&self) -> (&[u8], &[u8]) {
-        self.receive.slices()
-    }
-
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.busy.get().map_or((&[], &[]), |busy| busy.receive.slices())
     }
 
     /// The number after the last byte that was written.
     fn data_end(&self) -> SeqNum {
-        self.snd.una + self.send.len()
+        self.snd.una + self.queued()
     }
 
     /// Bytes written and never sent.
@@ -250,21 +248,5 @@ impl<B: Backing> Connection<B> {
         let path = crate::Mss::for_mtu(usize::from(self.mtu)).bytes();
         let options = if self.flags.contains(Flags::TIMESTAMPS) { 12 } else { 0 };
         self.mss = path.min(self.peer_mss) - options;
-    }
-
-    /// Ends, and gives the buffers back.
-    pub fn into_buffers(self) -> Buffers<B> {
-        Buffers { send: self.send.into_bytes(), receive: self.receive.into_bytes() }
-    }
-
-    /// Gives memory back that an idle connection does not need.
-    fn release(&mut self) {
-        if <B::Bytes as Bytes>::GROWS && self.snd.outstanding() == 0 {
-            self.send.release();
-            if self.busy.get().is_none_or(|busy| busy.assembler.is_empty() && busy.fin_at.is_none()) {
-                self.receive.release();
-                self.busy.release();
-            }
-        }
     }
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use traits::Instant;
 
+use super::stamp::Stamp;
 use super::timers::Timer;
 use super::{Budget, Connection, Flags, State};
 use crate::SeqNum;
@@ -38,17 +39,17 @@ impl<B: Backing> Connection<B> {
     fn settle(&mut self, now: Instant) {
         let is_waiting =
             self.state.can_send() && self.snd.outstanding() == 0 && (self.unsent() > 0 || self.is_fin_unsent());
-        if is_waiting && self.timers.get(Timer::Retransmit).is_none() {
+        if is_waiting && self.timer(Timer::Retransmit).is_none() {
             // The window is closed, or too small to bother: the persist timer
             // (RFC 9293 §3.8.6.1).
             self.arm_retransmit(now);
         }
         if <B::Bytes as Bytes>::GROWS
             && self.state != State::Closed
-            && self.timers.get(Timer::Idle).is_none()
+            && self.timer(Timer::Idle).is_none()
             && self.held() > 0
         {
-            self.timers.set(Timer::Idle, now + IDLE);
+            self.set_timer(Timer::Idle, now + IDLE);
         }
     }
 
@@ -99,7 +100,7 @@ impl<B: Backing> Connection<B> {
             return None;
         }
         // The window of a SYN is not scaled (RFC 7323 §2.2).
-        let window = crate::Window(self.receive.free().min(u32::from(u16::MAX)) as u16);
+        let window = crate::Window(self.receive_room().min(u32::from(u16::MAX)) as u16);
         Some(Transmit {
             control: Some(Control::Syn),
             ack: (self.state == State::SynReceived).then_some(self.rcv.nxt),
@@ -249,7 +250,7 @@ impl<B: Backing> Connection<B> {
         if tail == 0 {
             return Some(len);
         }
-        let is_small_under_way = self.snd.small_end.after(self.snd.una);
+        let is_small_under_way = self.busy.get().is_some_and(|busy| busy.small_end.is_some());
         let may_be_small =
             if is_last { fin || self.flags.contains(Flags::NODELAY) || !is_small_under_way } else { false };
         if may_be_small {
@@ -282,7 +283,7 @@ impl<B: Backing> Connection<B> {
     /// initial one, as in Linux (RFC 2861 §3).
     fn restart_after_idle(&mut self, now: Instant) {
         let rto = self.rtt.rto();
-        let idle = now.duration_since(self.sent_at);
+        let idle = self.sent_at.elapsed(now);
         if self.snd.outstanding() > 0 || idle <= rto {
             return;
         }
@@ -301,7 +302,7 @@ impl<B: Backing> Connection<B> {
         let algorithm = self.algorithm;
         crate::congestion::Controller::idled(self.busy.get_or_default().control(algorithm), idle);
         // The pause counts once.
-        self.sent_at = now;
+        self.sent_at = Stamp::of(now);
     }
 }
 

@@ -74,8 +74,8 @@ impl<B: Backing> Connection<B> {
     pub(super) fn arm_reordering(&mut self, now: Instant, wait: Option<Duration>) {
         let is_probe = self.busy.get().is_some_and(|busy| busy.scoreboard.sacked() == 0);
         match wait {
-            Some(wait) => self.timers.set(Timer::Recovery, now + wait.max(Duration::from_millis(1))),
-            None if !is_probe => self.timers.clear(Timer::Recovery),
+            Some(wait) => self.set_timer(Timer::Recovery, now + wait.max(Duration::from_millis(1))),
+            None if !is_probe => self.clear_timer(Timer::Recovery),
             None => {}
         }
     }
@@ -132,7 +132,7 @@ impl<B: Backing> Connection<B> {
         busy.recovery.duplicate_acks = 0;
         busy.scoreboard.mark_lost(|_| true);
         self.window.cwnd = mss;
-        self.timers.clear(Timer::Recovery);
+        self.clear_timer(Timer::Recovery);
     }
 }
 

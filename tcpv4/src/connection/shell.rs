@@ -1,7 +1,7 @@
 //! What the layer around a connection needs beside the contract.
 
 use super::Connection;
-use crate::buffer::{Backing, Ring};
+use crate::buffer::{Backing, Ring, Side};
 use crate::receive::Urgency;
 
 impl<B: Backing> Connection<B> {
@@ -15,6 +15,6 @@ impl<B: Backing> Connection<B> {
     /// without a borrow of the connection. To be swapped back before anything
     /// else is received.
     pub(crate) fn swap_received(&mut self, ring: &mut Ring<B::Bytes>) {
-        self.receive.swap(ring);
+        self.busy.get_or_default().receive.swap(ring);
     }
 }

@@ -118,21 +118,20 @@ impl<B: Backing> Connection<B> {
         segment: &Segment<'_>,
         payload: &[u8],
     ) -> (Events, Option<Dropped>) {
-        let taken = self.receive.push(payload);
+        let busy = self.busy.get_or_default();
+        let taken = busy.receive.push(payload, self.limits.receive);
         self.rcv.nxt += taken as u32;
-        if let Some(busy) = self.busy.get_mut()
-            && !busy.assembler.is_empty()
-        {
+        if !busy.assembler.is_empty() {
             let end = busy.assembler.take(self.rcv.nxt);
-            self.receive.extend(end.since(self.rcv.nxt));
+            busy.receive.extend(end.since(self.rcv.nxt));
             self.rcv.nxt = self.rcv.nxt.later(end);
             // It fills a hole, or some of it.
             self.acks.now();
         }
         let size = segment.segment_size.map_or(segment.payload.len(), |size| usize::from(size.get()));
         self.acks.data(size.min(segment.payload.len()), self.rcv.nxt.since(self.rcv.acked));
-        if self.acks.due == Urgency::Delayed && self.timers.get(Timer::DelayedAck).is_none() {
-            self.timers.set(Timer::DelayedAck, now + MAX_DELAY);
+        if self.acks.due == Urgency::Delayed && self.timer(Timer::DelayedAck).is_none() {
+            self.set_timer(Timer::DelayedAck, now + MAX_DELAY);
         }
         (Events::READABLE, (taken < payload.len()).then_some(Dropped::NoRoom))
     }
@@ -141,11 +140,12 @@ impl<B: Backing> Connection<B> {
     fn take_later(&mut self, start: SeqNum, payload: &[u8]) -> (Events, Option<Dropped>) {
         self.acks.now();
         let offset = start.since(self.rcv.nxt);
-        let written = self.receive.write(offset, payload);
+        let busy = self.busy.get_or_default();
+        let written = busy.receive.write(offset, payload, self.limits.receive);
         if written == 0 {
             return (Events::empty(), Some(Dropped::NoRoom));
         }
-        let dropped = match self.busy.get_or_default().assembler.insert(start, start + written as u32) {
+        let dropped = match busy.assembler.insert(start, start + written as u32) {
             Insertion::New => None,
             Insertion::Duplicate => Some(Dropped::Duplicate),
             Insertion::Full => Some(Dropped::NoRoom),
@@ -163,7 +163,7 @@ impl<B: Backing> Connection<B> {
     /// what was read in a round trip, so that its window may double in the
     /// next (dynamic right-sizing, as in Linux).
     pub(super) fn tune_space(&mut self, now: Instant, count: usize) {
-        if !<B::Bytes as Bytes>::GROWS || self.receive.space() == self.receive.limit() {
+        if !<B::Bytes as Bytes>::GROWS || self.limits.space == self.limits.receive {
             return;
         }
         let tuning = &mut self.busy.get_or_default().tuning;
@@ -173,7 +173,7 @@ impl<B: Backing> Connection<B> {
             return;
         }
         let slack = 16 * u32::from(self.acks.peer_segment);
-        self.receive.grow_space(tuning.read.saturating_mul(2).saturating_add(slack));
+        self.limits.offer(tuning.read.saturating_mul(2).saturating_add(slack));
         *tuning = Tuning { since: now, read: 0 };
     }
 }

@@ -25,19 +25,19 @@ impl<B: Backing> Connection<B> {
     /// Takes the time: does what was due at or before `now`.
     pub fn handle_timeout(&mut self, now: Instant) -> Events {
         let mut events = Events::empty();
-        if self.timers.take_due(Timer::DelayedAck, now) {
+        if self.take_due(Timer::DelayedAck, now) {
             self.acks.now();
         }
-        if self.timers.take_due(Timer::Recovery, now) {
+        if self.take_due(Timer::Recovery, now) {
             self.recovery_timeout(now);
         }
-        if self.timers.take_due(Timer::Retransmit, now) {
+        if self.take_due(Timer::Retransmit, now) {
             events |= self.retransmit_timeout(now);
         }
-        if self.timers.take_due(Timer::Liveness, now) {
+        if self.take_due(Timer::Liveness, now) {
             events |= self.liveness_timeout(now);
         }
-        if self.timers.take_due(Timer::Idle, now) {
+        if self.take_due(Timer::Idle, now) {
             self.idle_timeout(now);
         }
         events
@@ -57,7 +57,7 @@ impl<B: Backing> Connection<B> {
     fn retransmit_timeout(&mut self, now: Instant) -> Events {
         match self.state {
             State::SynSent => {
-                if self.retries >= SYN_RETRIES || self.is_patience_over(now, Some(self.heard_at)) {
+                if self.retries >= SYN_RETRIES || self.is_patience_over(now, Some(self.heard_at.instant(now))) {
                     return self.fail(Failure::TimedOut);
                 }
                 self.handshake_again(now)
@@ -94,7 +94,7 @@ impl<B: Backing> Connection<B> {
             Some(busy) if is_under_way => {
                 busy.recovery.stalled_since.or(busy.scoreboard.records().first().map(|record| record.sent_at))
             }
-            Some(_) | None => (self.retries > 0).then_some(self.heard_at),
+            Some(_) | None => (self.retries > 0).then(|| self.heard_at.instant(now)),
         };
         if self.is_patience_over(now, since) || (self.retries >= limit && self.user.timeout == 0) {
             return self.fail(Failure::TimedOut);
@@ -140,35 +140,35 @@ impl<B: Backing> Connection<B> {
     fn keepalive_timeout(&mut self, now: Instant) -> Events {
         let idle = Duration::from_secs(u64::from(self.user.keepalive_idle));
         let interval = Duration::from_secs(u64::from(self.user.keepalive_interval));
-        let silent = now.duration_since(self.heard_at);
+        let silent = self.heard_at.elapsed(now);
         if silent < idle {
-            self.timers.set(Timer::Liveness, self.heard_at + idle);
+            self.set_timer(Timer::Liveness, self.heard_at.instant(now) + idle);
             return Events::empty();
         }
         if self.snd.outstanding() > 0 || self.unsent() > 0 {
             // What is under way asks already.
-            self.timers.set(Timer::Liveness, now + idle);
+            self.set_timer(Timer::Liveness, now + idle);
             return Events::empty();
         }
         if self.keepalive_probes >= self.user.keepalive_probes
-            || self.is_patience_over(now, Some(self.heard_at))
+            || self.is_patience_over(now, Some(self.heard_at.instant(now)))
         {
             self.flags.insert(Flags::RESET_DUE);
             return self.fail(Failure::TimedOut);
         }
         self.keepalive_probes += 1;
         self.flags.insert(Flags::PROBE_DUE);
-        self.timers.set(Timer::Liveness, now + interval);
+        self.set_timer(Timer::Liveness, now + interval);
         Events::empty()
     }
 
     fn idle_timeout(&mut self, now: Instant) {
-        let active_at = self.heard_at.max(self.sent_at);
+        let active_at = self.heard_at.instant(now).max(self.sent_at.instant(now));
         if now.duration_since(active_at) >= IDLE {
             self.release();
         }
         if self.held() > 0 {
-            self.timers.set(Timer::Idle, now.max(active_at) + IDLE);
+            self.set_timer(Timer::Idle, now.max(active_at) + IDLE);
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use traits::Instant;
 
+use super::Connection;
+use crate::buffer::{Backing, Side};
+
 /// What a timer is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Timer {
@@ -19,60 +22,97 @@ pub(super) enum Timer {
     Idle,
 }
 
-const COUNT: usize = 5;
-
-/// A deadline each; [`Instant::MAX`] for a timer that is off.
+/// The deadlines of a busy connection; [`Instant::MAX`] for a timer that is
+/// off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Timers([Instant; COUNT]);
+pub(super) struct Timers {
+    retransmit: Instant,
+    recovery: Instant,
+    delayed_ack: Instant,
+    idle: Instant,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        let off = Instant::MAX;
+        Self { retransmit: off, recovery: off, delayed_ack: off, idle: off }
+    }
+}
 
 impl Timers {
-    pub(super) const fn new() -> Self {
-        Self([Instant::MAX; COUNT])
+    #[inline]
+    fn next(&self) -> Instant {
+        let Self { retransmit, recovery, delayed_ack, idle } = *self;
+        retransmit.min(recovery).min(delayed_ack).min(idle)
     }
 
-    fn place(&mut self, timer: Timer) -> &mut Instant {
-        let [retransmit, recovery, delayed_ack, liveness, idle] = &mut self.0;
+    /// Whether something is waited for that memory is needed for.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.retransmit.min(self.recovery).min(self.delayed_ack) != Instant::MAX
+    }
+}
+
+impl<B: Backing> Connection<B> {
+    /// A connection that is idle has but one timer; the others are where its
+    /// other needs are.
+    #[inline]
+    pub(super) fn set_timer(&mut self, timer: Timer, at: Instant) {
+        if timer == Timer::Liveness {
+            self.liveness = at;
+            return;
+        }
+        let timers = &mut self.busy.get_or_default().timers;
         match timer {
-            Timer::Retransmit => retransmit,
-            Timer::Recovery => recovery,
-            Timer::DelayedAck => delayed_ack,
-            Timer::Liveness => liveness,
-            Timer::Idle => idle,
+            Timer::Retransmit => timers.retransmit = at,
+            Timer::Recovery => timers.recovery = at,
+            Timer::DelayedAck => timers.delayed_ack = at,
+            Timer::Idle => timers.idle = at,
+            Timer::Liveness => {}
         }
     }
 
     #[inline]
-    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        *self.place(timer) = at;
+    pub(super) fn clear_timer(&mut self, timer: Timer) {
+        if timer == Timer::Liveness || self.busy.get().is_some() {
+            self.set_timer(timer, Instant::MAX);
+        }
     }
 
+    pub(super) fn clear_timers(&mut self) {
+        self.liveness = Instant::MAX;
+        if let Some(busy) = self.busy.get_mut() {
+            busy.timers = Timers::default();
+        }
+    }
+
+    /// The deadline, if the timer is on.
     #[inline]
-    pub(super) fn clear(&mut self, timer: Timer) {
-        *self.place(timer) = Instant::MAX;
-    }
-
-    pub(super) fn clear_all(&mut self) {
-        *self = Self::new();
-    }
-
-    #[inline]
-    pub(super) fn get(&self, timer: Timer) -> Option<Instant> {
-        let mut copy = *self;
-        Some(*copy.place(timer)).filter(|&at| at != Instant::MAX)
+    pub(super) fn timer(&self, timer: Timer) -> Option<Instant> {
+        let busy = self.busy.get().map(|busy| &busy.timers);
+        let at = match timer {
+            Timer::Liveness => self.liveness,
+            Timer::Retransmit => busy?.retransmit,
+            Timer::Recovery => busy?.recovery,
+            Timer::DelayedAck => busy?.delayed_ack,
+            Timer::Idle => busy?.idle,
+        };
+        (at != Instant::MAX).then_some(at)
     }
 
     /// Whether the timer is due; if so it is off after that.
     pub(super) fn take_due(&mut self, timer: Timer, now: Instant) -> bool {
-        let place = self.place(timer);
-        let is_due = *place <= now && *place != Instant::MAX;
+        let is_due = self.timer(timer).is_some_and(|at| at <= now);
         if is_due {
-            *place = Instant::MAX;
+            self.clear_timer(timer);
         }
         is_due
     }
 
-    /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.0.iter().copied().min().filter(|&at| at != Instant::MAX)
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    #[inline]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let busy = self.busy.get().map_or(Instant::MAX, |busy| busy.timers.next());
+        let next = self.liveness.min(busy);
+        (next != Instant::MAX).then_some(next)
     }
 }

@@ -2,6 +2,7 @@
 
 use traits::Instant;
 
+use super::stamp::Stamp;
 use super::timers::Timer;
 use super::{Connection, Flags};
 use crate::buffer::{Backing, Side};
@@ -31,7 +32,7 @@ impl<B: Backing> Connection<B> {
             };
             self.rcv.told(ack, window);
             self.acks.sent(transmit.len > 0);
-            self.timers.clear(Timer::DelayedAck);
+            self.clear_timer(Timer::DelayedAck);
             if !transmit.options.sack.is_empty()
                 && let Some(busy) = self.busy.get_mut()
             {
@@ -43,8 +44,7 @@ impl<B: Backing> Connection<B> {
     fn sent_handshake(&mut self, now: Instant, transmit: &Transmit) {
         self.flags.remove(Flags::HANDSHAKE_DUE);
         self.snd.nxt = self.snd.nxt.later(transmit.end());
-        self.snd.small_end = self.snd.nxt;
-        self.sent_at = now;
+        self.sent_at = Stamp::of(now);
         self.arm_retransmit(now);
     }
 
@@ -62,14 +62,14 @@ impl<B: Backing> Connection<B> {
         }
         self.snd.nxt = end;
         if !transmit.len.is_multiple_of(u32::from(self.mss).max(1)) {
-            self.snd.small_end = end;
+            self.busy.get_or_default().small_end = Some(end);
         }
         if transmit.marks.contains(Marks::CWR) {
             self.flags.remove(Flags::CWR_OWED);
         }
         self.flags.remove(Flags::PROBE_DUE);
-        self.sent_at = now;
-        if self.timers.get(Timer::Retransmit).is_none() || self.snd.outstanding() == len {
+        self.sent_at = Stamp::of(now);
+        if self.timer(Timer::Retransmit).is_none() || self.snd.outstanding() == len {
             // RFC 6298 §5.1.
             self.arm_retransmit(now);
         }
@@ -89,7 +89,7 @@ impl<B: Backing> Connection<B> {
         if transmit.purpose == Purpose::TailProbe {
             busy.recovery.tail_probe.sent(nxt, true);
         }
-        self.sent_at = now;
+        self.sent_at = Stamp::of(now);
         self.arm_retransmit(now);
     }
 }

@@ -13,43 +13,17 @@ use crate::buffer::{Bytes, Ring};
 #[derive(Debug)]
 pub(crate) struct ReceiveQueue<B> {
     ring: Ring<B>,
-    /// The most bytes that are kept.
-    limit: u32,
-    /// The most bytes that are offered at present, at most `limit`.
-    space: u32,
 }
 
-/// What is offered at first.
-const INITIAL_SPACE: u32 = 64 << 10;
+impl<B: Bytes> Default for ReceiveQueue<B> {
+    fn default() -> Self {
+        Self::new(B::default())
+    }
+}
 
 impl<B: Bytes> ReceiveQueue<B> {
-    pub(crate) fn new(bytes: B, limit: u32) -> Self {
-        let mut queue = Self { ring: Ring::new(bytes), limit, space: 0 };
-        queue.set_limit(limit);
-        queue
-    }
-
-    /// The most bytes kept; the size of the memory where that does not grow.
-    pub(crate) fn set_limit(&mut self, limit: u32) {
-        let limit = limit.clamp(1, 1 << 30);
-        self.limit = if B::GROWS { limit } else { limit.min(self.ring.capacity() as u32) };
-        self.space = if B::GROWS { self.space.max(INITIAL_SPACE).min(self.limit) } else { self.limit };
-    }
-
-    #[inline]
-    pub(crate) fn limit(&self) -> u32 {
-        self.limit
-    }
-
-    /// Bytes offered with an empty queue.
-    #[inline]
-    pub(crate) fn space(&self) -> u32 {
-        self.space
-    }
-
-    /// Offers more, up to the limit.
-    pub(crate) fn grow_space(&mut self, space: u32) {
-        self.space = self.space.max(space.min(self.limit));
+    pub(crate) fn new(bytes: B) -> Self {
+        Self { ring: Ring::new(bytes) }
     }
 
     /// Swaps the bytes with those of `ring`.
@@ -63,19 +37,14 @@ impl<B: Bytes> ReceiveQueue<B> {
         self.ring.len() as u32
     }
 
-    /// Bytes that may still come.
-    #[inline]
-    pub(crate) fn free(&self) -> u32 {
-        self.space.saturating_sub(self.len())
-    }
-
-    /// Takes the next bytes, and returns how many there was room for.
+    /// Takes the next bytes, and returns how many there was room for, with
+    /// at most `limit` bytes in all.
     ///
     /// The room may exceed the space offered: a window told before it shrank,
     /// or rounded up to the scale, is honoured.
     #[inline]
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
-        self.write(0, bytes);
+    pub(crate) fn push(&mut self, bytes: &[u8], limit: u32) -> usize {
+        self.write(0, bytes, limit);
         let taken = bytes.len().min(self.ring.capacity() - self.ring.len());
         self.ring.extend(taken);
         taken
@@ -83,10 +52,10 @@ impl<B: Bytes> ReceiveQueue<B> {
 
     /// Puts bytes `offset` behind the readable ones, and returns how many of
     /// them there was room for.
-    pub(crate) fn write(&mut self, offset: u32, bytes: &[u8]) -> usize {
+    pub(crate) fn write(&mut self, offset: u32, bytes: &[u8], limit: u32) -> usize {
         let at = self.ring.len() + offset as usize;
         // The limit and what rounding to the window's scale may add.
-        let limit = self.limit as usize + (1 << 14);
+        let limit = limit as usize + (1 << 14);
         let room = self.ring.reserve(at + bytes.len(), limit, usize::MAX).saturating_sub(at);
         self.ring.write_at(at, bytes);
         room.min(bytes.len())
@@ -115,8 +84,8 @@ impl<B: Bytes> ReceiveQueue<B> {
         self.ring.release();
     }
 
-    pub(crate) fn held(&self) -> usize {
-        if B::GROWS { self.ring.capacity() } else { 0 }
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity()
     }
 
     pub(crate) fn into_bytes(mut self) -> B {

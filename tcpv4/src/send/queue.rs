@@ -2,26 +2,22 @@
 
 use crate::buffer::{Bytes, Ring};
 
-/// What was written and is not yet acknowledged: at most `limit` bytes. It
-/// knows of no window and of no sequence number but the first.
+/// What was written and is not yet acknowledged. It knows of no window and of
+/// no sequence number but the first.
 #[derive(Debug)]
 pub(crate) struct SendQueue<B> {
     ring: Ring<B>,
-    limit: u32,
+}
+
+impl<B: Bytes> Default for SendQueue<B> {
+    fn default() -> Self {
+        Self::new(B::default())
+    }
 }
 
 impl<B: Bytes> SendQueue<B> {
-    pub(crate) fn new(bytes: B, limit: u32) -> Self {
-        let mut queue = Self { ring: Ring::new(bytes), limit };
-        queue.set_limit(limit);
-        queue
-    }
-
-    /// The most bytes kept; the size of the memory where that does not grow.
-    pub(crate) fn set_limit(&mut self, limit: u32) {
-        // More than a quarter of the sequence space could not be told apart.
-        let limit = limit.clamp(1, 1 << 30);
-        self.limit = if B::GROWS { limit } else { limit.min(self.ring.capacity() as u32) };
+    pub(crate) fn new(bytes: B) -> Self {
+        Self { ring: Ring::new(bytes) }
     }
 
     #[inline]
@@ -29,24 +25,12 @@ impl<B: Bytes> SendQueue<B> {
         self.ring.len() as u32
     }
 
-    /// Bytes that may be written now.
-    #[inline]
-    pub(crate) fn room(&self) -> u32 {
-        self.limit.saturating_sub(self.len())
-    }
-
-    /// Whether there is enough room to wake a writer for: a third of the
-    /// limit, or all. Waking for every acknowledged segment would have it
-    /// write crumbs.
-    pub(crate) fn is_roomy(&self) -> bool {
-        self.room() >= self.limit / 3 || self.ring.is_empty()
-    }
-
-    /// Queues as much as there is room for.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
-        let bytes = bytes.get(..self.room() as usize).unwrap_or(bytes);
+    /// Queues as much as there is room for, with at most `limit` bytes in all.
+    pub(crate) fn write(&mut self, bytes: &[u8], limit: u32) -> usize {
+        let room = limit.saturating_sub(self.len()) as usize;
+        let bytes = bytes.get(..room).unwrap_or(bytes);
         let wanted = self.ring.len() + bytes.len();
-        self.ring.reserve(wanted, self.limit as usize, self.ring.len());
+        self.ring.reserve(wanted, limit as usize, self.ring.len());
         self.ring.push(bytes)
     }
 
@@ -73,8 +57,8 @@ impl<B: Bytes> SendQueue<B> {
         self.ring.release();
     }
 
-    pub(crate) fn held(&self) -> usize {
-        if B::GROWS { self.ring.capacity() } else { 0 }
+    pub(crate) fn capacity(&self) -> usize {
+        self.ring.capacity()
     }
 
     pub(crate) fn into_bytes(mut self) -> B {

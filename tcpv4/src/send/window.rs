@@ -20,30 +20,15 @@ pub(crate) struct SendWindow {
     pub(crate) wnd: u32,
     /// SND.WL1: SEG.SEQ of the segment that told the window.
     wl1: SeqNum,
-    /// SND.WL2: SEG.ACK of it.
-    wl2: SeqNum,
     /// MAX.SND.WND: the largest window that the peer has told.
     pub(crate) max_wnd: u32,
-    /// The end of the last segment sent that was smaller than the MSS: while
-    /// it is under way, no other such is sent (Nagle's algorithm as Minshall
-    /// amends it, which Linux does too).
-    pub(crate) small_end: SeqNum,
     /// Snd.Wind.Shift.
     pub(crate) scale: WindowScale,
 }
 
 impl SendWindow {
     pub(crate) const fn new(iss: SeqNum) -> Self {
-        Self {
-            una: iss,
-            nxt: iss,
-            wnd: 0,
-            wl1: SeqNum::new(0),
-            wl2: SeqNum::new(0),
-            max_wnd: 0,
-            small_end: iss,
-            scale: WindowScale::ZERO,
-        }
+        Self { una: iss, nxt: iss, wnd: 0, wl1: SeqNum::new(0), max_wnd: 0, scale: WindowScale::ZERO }
     }
 
     /// SND.UNA + SND.WND.
@@ -67,14 +52,16 @@ impl SendWindow {
     /// Takes the window of a segment, unless the segment is older than the one
     /// that told the present window (RFC 9293 §3.10.7.4). Returns whether the
     /// window is another now.
+    ///
+    /// SND.WL2 is not kept: it is never beyond SND.UNA, and a segment whose ACK
+    /// is before that is not given here.
     #[inline]
-    pub(crate) fn update(&mut self, segment: &Segment<'_>, ack: SeqNum) -> bool {
-        let newer = self.wl1.before(segment.seq) || (self.wl1 == segment.seq && self.wl2.before_eq(ack));
-        newer && self.set(segment, ack)
+    pub(crate) fn update(&mut self, segment: &Segment<'_>) -> bool {
+        self.wl1.before_eq(segment.seq) && self.set(segment)
     }
 
     /// Takes the window of a segment: the first one, or a newer one.
-    pub(crate) fn set(&mut self, segment: &Segment<'_>, ack: SeqNum) -> bool {
+    pub(crate) fn set(&mut self, segment: &Segment<'_>) -> bool {
         // The window of a SYN is never scaled (RFC 7323 §2.2).
         let scale = match segment.control {
             Some(crate::segment::Control::Syn) => WindowScale::ZERO,
@@ -83,7 +70,7 @@ impl SendWindow {
         let before = self.right_edge();
         self.wnd = scale.bytes(segment.window);
         self.max_wnd = self.max_wnd.max(self.wnd);
-        (self.wl1, self.wl2) = (segment.seq, ack);
+        self.wl1 = segment.seq;
         before != self.right_edge()
     }
 
