@@ -105,6 +105,15 @@ struct Arguments {
     /// The tap does no work for the stack.
     #[arg(long)]
     no_offload: bool,
+    /// The reader looks at the data where it lies, without a copy.
+    #[arg(long)]
+    in_place: bool,
+    /// One byte is under way at a time, on one connection after the other.
+    #[arg(long)]
+    in_turn: bool,
+    /// A frame a datagram, where others send many in one.
+    #[arg(long)]
+    one_by_one: bool,
     /// Nobody sleeps while waiting.
     #[arg(long)]
     spin: bool,
@@ -128,6 +137,7 @@ fn main() -> Result<()> {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    tap::pin_stack()?;
     let report = match (arguments.side, arguments.row) {
         (Side::Fata, _) => fata_side::run(arguments),
         (Side::Smoltcp, _) => smoltcp_side::run(arguments),

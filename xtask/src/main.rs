@@ -3,6 +3,7 @@
 //! `cargo xtask test` installs what the checks need and runs all of them; the
 //! other commands run one part by itself.
 
+mod bench;
 mod checks;
 mod footprint;
 mod install;
@@ -32,6 +33,8 @@ enum Command {
     },
     /// Install what the tests need, nothing else.
     Install,
+    /// Measure the stack beside its rivals, in one run; not part of the tests.
+    Bench(bench::Arguments),
     /// Build the tower without std and print how many instructions its
     /// receive path has.
     Footprint,
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { only, no_install } => checks::run(&shell, only.as_deref(), !no_install),
         Command::Install => install::all(&shell).map(drop),
+        Command::Bench(arguments) => bench::run(&shell, &arguments),
         Command::Footprint => footprint::print(&shell),
     }
 }

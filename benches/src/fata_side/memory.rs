@@ -122,6 +122,12 @@ async fn bulk(arguments: &Arguments, pair: Pair<'_, '_, '_, '_>) -> Result<Repor
     let source = vec![1; CHUNK];
     let write = async { while near.write_all(black_box(&source)).await.is_ok() {} };
     let read = async {
+        while arguments.in_place {
+            let looked = far.read_with(|bytes| (bytes.len(), black_box(bytes).len())).await;
+            if !matches!(looked, Ok(Some(len)) if !meter.add(len as u64)) {
+                return;
+            }
+        }
         let mut sink = vec![0; CHUNK];
         while let Ok(len @ 1..) = far.read(&mut sink).await {
             black_box(&sink);
@@ -143,6 +149,22 @@ async fn round_trips(arguments: &Arguments, pair: Pair<'_, '_, '_, '_>) -> Resul
         servers.push(far);
     }
     let meter = Meter::cpu(arguments, 4096);
+    if arguments.in_turn {
+        let mut echoing: FuturesUnordered<_> = servers.iter_mut().map(echo).collect();
+        let asking = async {
+            let mut byte = [1];
+            loop {
+                for flow in &mut clients {
+                    let asked = flow.write_all(&byte).await.is_ok() && flow.read(&mut byte).await == Ok(1);
+                    if !asked || meter.add(1) {
+                        return;
+                    }
+                }
+            }
+        };
+        race!(asking, async { while echoing.next().await.is_some() {} });
+        return Ok(meter.report());
+    }
     let mut asking: FuturesUnordered<_> = clients.iter_mut().map(|flow| ask(flow, &meter)).collect();
     let mut echoing: FuturesUnordered<_> = servers.iter_mut().map(echo).collect();
     let echoes = async { while echoing.next().await.is_some() {} };

@@ -140,7 +140,8 @@ async fn datagrams(
                         return Ok(meter.report());
                     }
                 }
-                Err(SendError::Full) => break,
+                // The next hop is being asked for.
+                Err(SendError::Full | SendError::Unresolved) => break,
                 Err(error) => return Err(anyhow!("{error}")),
             }
         }

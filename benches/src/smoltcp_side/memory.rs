@@ -65,7 +65,7 @@ fn socket(buffer: usize) -> tcp::Socket<'static> {
 struct Pair<'r> {
     client: Host<'r>,
     server: Host<'r>,
-    now: Instant,
+    pub(crate) now: Instant,
 }
 
 impl Pair<'_> {
@@ -126,12 +126,16 @@ fn bulk(arguments: &Arguments, pair: &mut Pair<'_>) -> Result<Report> {
         while pair.client.tcp(near).send_slice(black_box(&source)) == Ok(source.len()) {}
         pair.poll();
         loop {
-            let len = pair.server.tcp(far).recv_slice(&mut sink).unwrap_or_default();
+            let socket = pair.server.tcp(far);
+            let len = match arguments.in_place {
+                true => socket.recv(|bytes| (bytes.len(), black_box(bytes).len())).unwrap_or_default(),
+                false => socket.recv_slice(&mut sink).unwrap_or_default(),
+            };
             black_box(&sink);
             if meter.add(len as u64) {
                 return Ok(meter.report());
             }
-            if len < sink.len() {
+            if len == 0 {
                 break;
             }
         }
@@ -142,6 +146,9 @@ fn round_trips(arguments: &Arguments, pair: &mut Pair<'_>) -> Result<Report> {
     let opened: Result<Vec<_>> = (0..arguments.others.max(1)).map(|n| pair.open(n, SMALL)).collect();
     let opened = opened?;
     let meter = Meter::cpu(arguments, if opened.len() > 100 { 1 } else { 4096 });
+    if arguments.in_turn {
+        return in_turn(pair, &opened, &meter);
+    }
     for [near, _] in &opened {
         let _ = pair.client.tcp(*near).send_slice(&[1]);
     }
@@ -157,6 +164,25 @@ fn round_trips(arguments: &Arguments, pair: &mut Pair<'_>) -> Result<Report> {
         }
         if meter.add(back) {
             return Ok(meter.report());
+        }
+    }
+}
+
+/// One connection after the other; that each end knows where to look is a
+/// present to the rival.
+fn in_turn(pair: &mut Pair<'_>, opened: &[[SocketHandle; 2]], meter: &Meter) -> Result<Report> {
+    loop {
+        for [near, far] in opened {
+            pair.client.tcp(*near).send_slice(&[1]).map_err(|error| anyhow!("{error:?}"))?;
+            pair.poll();
+            ensure!(echo(pair.server.tcp(*far)), "nothing came");
+            pair.poll();
+            // Its answer goes on to the client in the next poll.
+            pair.client.poll(pair.now);
+            ensure!(pair.client.tcp(*near).recv_slice(&mut [0]) == Ok(1), "nothing came back");
+            if meter.add(1) {
+                return Ok(meter.report());
+            }
         }
     }
 }

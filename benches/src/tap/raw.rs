@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, ready: Ready) -> Result<Report> {
         Row::TapRoundTrips | Row::TapConnect => raw.reflect(arguments.row == Row::TapConnect),
         Row::TapUdpReceive => raw.datagrams(arguments),
         Row::TapUdpSend => raw.send_datagrams(arguments, 1),
-        Row::TapUdpSegmented => raw.send_datagrams(arguments, SEGMENTS),
+        Row::TapUdpSegmented => raw.send_datagrams(arguments, if arguments.one_by_one { 1 } else { SEGMENTS }),
         _ => Err(anyhow!("not on a tap")),
     }
 }
