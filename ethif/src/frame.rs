@@ -59,9 +59,13 @@ impl Header {
     /// Writes header and payload into `frame`, and returns the bytes used: 0
     /// where there is no payload, so that nothing is sent.
     #[inline]
-    pub(crate) fn fill(self, frame: &mut [u8], payload: impl FnOnce(&mut [u8]) -> usize) -> usize {
-        let Some((header, rest)) = frame.split_first_chunk_mut::<HEADER_LEN>() else { return 0 };
-        header.copy_from_slice(self.as_bytes());
+    pub(crate) fn fill(&self, frame: &mut [u8], payload: impl FnOnce(&mut [u8]) -> usize) -> usize {
+        let Ok((header, rest)) = Self::mut_from_prefix(frame) else { return 0 };
+        // Each field by itself: as a whole it would have to be put together in
+        // memory first.
+        header.destination = self.destination;
+        header.source = self.source;
+        header.ethertype = self.ethertype;
         let room = rest.len();
         match payload(rest).min(room) {
             0 => 0,

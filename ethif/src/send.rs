@@ -40,9 +40,14 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         let source = self.network.mac();
         match way {
             Way::Send(destination) => {
-                let header = Header::new(destination, source, ethertype);
                 let meta = meta.below(HEADER_LEN as u16);
-                self.network.write(meta, HEADER_LEN.saturating_add(len), |frame| header.fill(frame, fill))
+                // The closure is one pointer: what it captures by value would
+                // be moved on from layer to layer, in memory.
+                let mut writing = (Header::new(destination, source, ethertype), Some(fill));
+                self.network.write(meta, HEADER_LEN.saturating_add(len), |frame| {
+                    let (header, fill) = &mut writing;
+                    fill.take().map_or(0, |fill| header.fill(frame, fill))
+                })
             }
             Way::Park(place, host) => {
                 let header = Header::new(MacAddr::ZERO, source, ethertype);
@@ -82,7 +87,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
             Lookup::Absent if !self.may_ask(address) => Err(SendError::Unsupported),
             Lookup::Absent | Lookup::Resolving => {
                 // What the device would say.
-                if meta.segmentation.is_none() && len > self.network.mtu() {
+                if meta.segmentation().is_none() && len > self.network.mtu() {
                     return Err(SendError::TooLong);
                 }
                 if lookup == Lookup::Absent {

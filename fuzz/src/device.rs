@@ -115,7 +115,7 @@ impl Network for Device<'_> {
             return Err(SendError::Full);
         }
         let capabilities = self.capabilities.get();
-        let longest = match meta.segmentation {
+        let longest = match meta.segmentation() {
             None => Self::MTU + 14,
             Some(_) => capabilities.gso_max_size,
         };
@@ -127,7 +127,7 @@ impl Network for Device<'_> {
             return Ok(());
         }
         frame.truncate(used);
-        match (meta.segmentation, meta.checksum) {
+        match (meta.segmentation(), meta.checksum()) {
             (None, None) => self.keep(&frame),
             (None, Some(request)) => {
                 segment::complete_checksum(&mut frame, request).expect("a checksum outside of the frame");

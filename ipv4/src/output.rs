@@ -61,7 +61,7 @@ where
     /// The way to `dst`, which for the one asked for last is remembered.
     #[inline]
     pub(crate) fn way(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, now: Instant) -> Result<Route, SendError> {
-        match self.recent.route(dst, src) {
+        match self.recent.route(dst, &src) {
             Some(route) => Ok(route),
             None => self.look_up(dst, src, now),
         }
@@ -73,7 +73,7 @@ where
         let route = addressing.route(dst, src, now)?;
         // With a gateway given up, time alone may change the answer.
         if addressing.are_gateways_alive(now) {
-            self.recent.set_route(dst, src, route);
+            self.recent.set_route(dst, &src, route);
         }
         Ok(route)
     }
@@ -92,12 +92,12 @@ where
         len: usize,
         fill: &mut Option<F>,
     ) -> Option<Result<(), SendError>> {
-        let route = self.recent.route(header.dst, header.src)?;
+        let route = self.recent.route(header.dst, &header.src)?;
         let To::Host(_) = route.to else { return None };
         if !header.dont_fragment || !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
             return None;
         }
-        let longest = match meta.segmentation {
+        let longest = match meta.segmentation() {
             None => len,
             Some(s) => len.min(usize::from(s.header_len) + usize::from(s.size.get())),
         };
@@ -167,7 +167,7 @@ where
         let limit = self.path_limit(header.dst);
         let dont_fragment = header.dont_fragment && !limit.must_be_cut;
         // A large packet has segments that fit; the device cuts between them.
-        let (longest, packets) = match meta.segmentation {
+        let (longest, packets) = match meta.segmentation() {
             None => (len, 1),
             Some(s) => {
                 let payload = len.saturating_sub(usize::from(s.header_len));
@@ -176,7 +176,7 @@ where
             }
         };
         let fits = header_len + longest <= limit.mtu;
-        if !fits && (dont_fragment || meta.segmentation.is_some()) {
+        if !fits && (dont_fragment || meta.segmentation().is_some()) {
             return Err(SendError::TooLong);
         }
         let identification = if dont_fragment {

@@ -12,9 +12,30 @@ use crate::addressing::Route;
 /// hold until it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    route: Cell<Option<(Ipv4Addr, Option<Ipv4Addr>, Route)>>,
+    route: Cell<Option<(Ends, Route)>>,
     /// Source and destination of a unicast packet to this host.
     peer: Cell<Option<(Ipv4Addr, Ipv4Addr)>>,
+}
+
+/// Where a packet goes, and from where if that was said: as words. An
+/// `Option` of an address has five bytes, and what was written in two pieces
+/// and is read as one waits until all of the packet before has been written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Ends {
+    dst: u32,
+    src: u32,
+    has_src: bool,
+}
+
+impl Ends {
+    #[inline(always)]
+    const fn new(dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Self {
+        let dst = dst.to_bits();
+        match src {
+            Some(src) => Self { dst, src: src.to_bits(), has_src: true },
+            None => Self { dst, src: 0, has_src: false },
+        }
+    }
 }
 
 impl Recent {
@@ -25,16 +46,16 @@ impl Recent {
     }
 
     /// The way to `dst` from `src`, if that was asked for last.
-    #[inline]
-    pub(crate) fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Option<Route> {
+    #[inline(always)]
+    pub(crate) fn route(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Option<Route> {
         match self.route.get() {
-            Some((to, from, route)) if to == dst && from == src => Some(route),
+            Some((ends, route)) if ends == Ends::new(dst, src) => Some(route),
             Some(_) | None => None,
         }
     }
 
-    pub(crate) fn set_route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, route: Route) {
-        self.route.set(Some((dst, src, route)));
+    pub(crate) fn set_route(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>, route: Route) {
+        self.route.set(Some((Ends::new(dst, src), route)));
     }
 
     /// Whether a packet from `src` to `dst` is like the last one: unicast to

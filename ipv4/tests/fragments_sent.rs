@@ -44,7 +44,7 @@ fn cut_where_it_must_be() {
         assert_eq!((sent[0].packet().tos, sent[0].packet().ttl), (0xba, 7));
         // The device may wait for the rest, and must not for more.
         for (n, frame) in sent.iter().enumerate() {
-            assert_eq!(frame.meta.more, n + 1 < sent.len());
+            assert_eq!(frame.meta.more(), n + 1 < sent.len());
         }
     }
     assert_eq!(i.statistics().tx_fragmented, 4);
@@ -56,7 +56,7 @@ fn more_to_follow_is_kept() {
     let link = Link::default();
     let i = layer(&link);
     write(&i, Header::new(PEER, UDP), TxMeta::NONE.with_more(true), &pattern(3_000)).unwrap();
-    assert!(link.take().iter().all(|frame| frame.meta.more));
+    assert!(link.take().iter().all(|frame| frame.meta.more()));
 }
 
 #[test]

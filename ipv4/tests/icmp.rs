@@ -31,7 +31,7 @@ fn pings_are_answered() {
         assert_eq!(feed(&i, &ping), []);
         let sent = link.one();
         let pong = sent.packet();
-        assert_eq!((sent.to, sent.meta.more), (To::Host(PEER), true));
+        assert_eq!((sent.to, sent.meta.more()), (To::Host(PEER), true));
         assert_eq!((pong.src, pong.dst, pong.protocol, pong.ttl, pong.tos), (ME, PEER, 1, 64, 0x2c));
         assert_eq!(pong.payload, icmp(0, 0, [0xab, 0xcd, 0, 7], &pattern(len)));
     }

@@ -109,17 +109,17 @@ impl<N: Network, R: Rng> Faults<N, R> {
     /// Whether the device below would refuse a frame like this for good.
     pub(crate) fn admit(&self, meta: TxMeta, len: usize) -> Result<(), SendError> {
         let capabilities = self.device.capabilities();
-        let needed = match meta.segmentation.map(|segmentation| segmentation.kind) {
+        let needed = match meta.segmentation().map(|segmentation| segmentation.kind) {
             None => Offload::empty(),
             Some(SegmentationKind::Tcp4 { cwr: false }) => Offload::TSO4,
             Some(SegmentationKind::Tcp4 { cwr: true }) => Offload::TSO_ECN,
             Some(SegmentationKind::Udp4) => Offload::USO4,
         };
-        let checksum = if meta.checksum.is_some() { Offload::TX_CHECKSUM } else { Offload::empty() };
+        let checksum = if meta.checksum().is_some() { Offload::TX_CHECKSUM } else { Offload::empty() };
         if !capabilities.offload.contains(needed | checksum) {
             return Err(SendError::Unsupported);
         }
-        let longest = match meta.segmentation {
+        let longest = match meta.segmentation() {
             None => self.device.mtu().saturating_add(ETHERNET_HEADER),
             Some(_) => capabilities.gso_max_size,
         };
@@ -151,7 +151,7 @@ impl<N: Network, R: Rng> Faults<N, R> {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError> {
-        let hardened = if fate.spoils() { TxMeta::NONE.with_more(meta.more) } else { meta };
+        let hardened = if fate.spoils() { TxMeta::NONE.with_more(meta.more()) } else { meta };
         self.device.write(hardened, len, |buffer| {
             let used = fill(buffer).min(len);
             let frame = buffer.get_mut(..used).unwrap_or_default();

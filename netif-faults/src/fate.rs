@@ -85,8 +85,8 @@ fn portion(longest: Duration, drawn: u32) -> Duration {
 /// Does the device's work on a frame that is sent before it is spoilt: after
 /// that, a checksum completed by the device would hide the damage.
 pub(crate) fn harden_tx(meta: TxMeta, frame: &mut [u8]) -> TxMeta {
-    complete(meta.checksum, frame);
-    TxMeta::NONE.with_more(meta.more)
+    complete(meta.checksum(), frame);
+    TxMeta::NONE.with_more(meta.more())
 }
 
 /// Takes the device's word off a frame received before it is spoilt.

@@ -81,7 +81,7 @@ impl<N: Network, R: Rng> Network for Faults<N, R> {
         if set.is_none() && self.transmit.held.borrow().first_due().is_none() {
             return self.device.write(meta, len, fill);
         }
-        if let Some(segmentation) = meta.segmentation {
+        if let Some(segmentation) = meta.segmentation() {
             self.compose(len, fill, |frame| self.transmit_pieces(now, &set, segmentation, frame));
             return Ok(());
         }

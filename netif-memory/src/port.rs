@@ -81,19 +81,19 @@ impl<'a, T: Time, const PORTS: usize, Q: Queue> Port<'a, T, PORTS, Q> {
     fn admit(&self, meta: TxMeta, len: usize) -> Result<(), SendError> {
         let settings = self.settings();
         let offload = settings.capabilities.offload;
-        let needed = match meta.segmentation.map(|segmentation| segmentation.kind) {
+        let needed = match meta.segmentation().map(|segmentation| segmentation.kind) {
             None => Offload::empty(),
             Some(SegmentationKind::Tcp4 { cwr: false }) => Offload::TSO4,
             Some(SegmentationKind::Tcp4 { cwr: true }) => Offload::TSO_ECN,
             Some(SegmentationKind::Udp4) => Offload::USO4,
         };
-        let checksum = if meta.checksum.is_some() { Offload::TX_CHECKSUM } else { Offload::empty() };
+        let checksum = if meta.checksum().is_some() { Offload::TX_CHECKSUM } else { Offload::empty() };
         // A large frame without a checksum to complete is no valid request.
-        let incomplete = meta.segmentation.is_some() && meta.checksum.is_none();
+        let incomplete = meta.segmentation().is_some() && meta.checksum().is_none();
         if incomplete || !offload.contains(needed | checksum) {
             return Err(SendError::Unsupported);
         }
-        let longest = match meta.segmentation {
+        let longest = match meta.segmentation() {
             None => settings.mtu.saturating_add(ETHERNET_HEADER),
             Some(_) => settings.capabilities.gso_max_size,
         };

@@ -167,7 +167,7 @@ impl<T: Time, const PORTS: usize, Q: Queue> Switch<T, PORTS, Q> {
             Forwarding::ByAddress => frame.first_chunk().and_then(|octets| self.port_of(MacAddr(*octets))),
         };
         let lines = || self.others(from).filter(|line| known.is_none_or(|known| known == line.mac.get()));
-        match (meta.segmentation, meta.checksum) {
+        match (meta.segmentation(), meta.checksum()) {
             (None, None) => lines().for_each(|line| line.send(now, frame, RxMeta::NONE)),
             (None, Some(checksum)) => send_blank(lines, now, frame, checksum, RxMeta::NONE, Offload::empty()),
             (Some(segmentation), checksum) => {

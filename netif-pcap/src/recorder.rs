@@ -176,7 +176,7 @@ impl<W: Write> Recorder<W> {
 
     /// Records a frame that is being sent.
     pub(crate) fn record_sent(&self, interface: u32, at: Instant, frame: &[u8], meta: TxMeta) {
-        self.record(interface, at, Direction::Outbound, frame, meta.segmentation, meta.checksum);
+        self.record(interface, at, Direction::Outbound, frame, meta.segmentation(), meta.checksum());
     }
 
     /// Records a frame that was received.

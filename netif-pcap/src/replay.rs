@@ -245,10 +245,10 @@ impl<'r, T: Time> Replay<'r, T> {
             self.sent.borrow_mut().push(Sent { at, bytes: piece.to_vec() });
             self.places.borrow_mut().push(self.next.get());
         };
-        let cut = meta.segmentation.map(|by| segment::cut(frame, by, keep));
+        let cut = meta.segmentation().map(|by| segment::cut(frame, by, keep));
         if cut.is_none_or(|cut| cut.is_err()) {
             // What does not fit the frame shows in the comparison.
-            let _ = meta.checksum.map(|request| segment::complete_checksum(frame, request));
+            let _ = meta.checksum().map(|request| segment::complete_checksum(frame, request));
             keep(frame);
         }
     }
@@ -290,7 +290,7 @@ impl<T: Time> Network for Replay<'_, T> {
         if self.down.get() {
             return Err(SendError::Down);
         }
-        let longest = match meta.segmentation {
+        let longest = match meta.segmentation() {
             None => self.mtu.get().saturating_add(ETHERNET_HEADER),
             Some(_) => self.capabilities.get().gso_max_size,
         };

@@ -192,7 +192,7 @@ impl<R: Reactor> Tap<R> {
         if !self.offload.get().contains(requested(meta)) {
             return Err(SendError::Unsupported);
         }
-        let longest = if meta.segmentation.is_some() { GSO_MAX_SIZE } else { ETHERNET_LEN + self.mtu };
+        let longest = if meta.segmentation().is_some() { GSO_MAX_SIZE } else { ETHERNET_LEN + self.mtu };
         if len > longest.min(GSO_MAX_SIZE) {
             return Err(SendError::TooLong);
         }
@@ -284,11 +284,11 @@ fn receive_flags(offload: Offload, knows_uso: bool) -> u32 {
 /// The offloads that a request needs.
 fn requested(meta: TxMeta) -> Offload {
     use traits::SegmentationKind::{Tcp4, Udp4};
-    let checksum = match meta.checksum {
+    let checksum = match meta.checksum() {
         Some(_) => Offload::TX_CHECKSUM,
         None => Offload::empty(),
     };
-    let segmentation = match meta.segmentation.map(|segmentation| segmentation.kind) {
+    let segmentation = match meta.segmentation().map(|segmentation| segmentation.kind) {
         Some(Tcp4 { cwr: false }) => Offload::TX_CHECKSUM | Offload::TSO4,
         Some(Tcp4 { cwr: true }) => Offload::TX_CHECKSUM | Offload::TSO4 | Offload::TSO_ECN,
         Some(Udp4) => Offload::TX_CHECKSUM | Offload::USO4,

@@ -41,14 +41,14 @@ impl VnetHeader {
     /// The header for a frame of `len` bytes.
     pub(crate) fn for_transmit(meta: TxMeta, len: usize) -> Self {
         let mut header = Self::default();
-        if let Some(PartialChecksum { start, offset }) = meta.checksum {
+        if let Some(PartialChecksum { start, offset }) = meta.checksum() {
             header.flags = NEEDS_CSUM;
             header.csum_start = U16::new(start);
             header.csum_offset = U16::new(offset);
         }
         // A frame that fits into one segment is no large one, and the kernel
         // would take exception to it.
-        let large = meta.segmentation.filter(|s| len > usize::from(s.header_len) + usize::from(s.size.get()));
+        let large = meta.segmentation().filter(|s| len > usize::from(s.header_len) + usize::from(s.size.get()));
         if let Some(segmentation) = large {
             header.gso_type = match segmentation.kind {
                 SegmentationKind::Tcp4 { cwr: false } => GSO_TCPV4,

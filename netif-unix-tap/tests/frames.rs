@@ -252,9 +252,9 @@ proptest! {
         let a = Options::new().over(&os, near, MAC, MTU).unwrap();
         let b = Options::new().over(&os, far, MAC, MTU).unwrap();
         a.write(meta, len, |buffer| { buffer.fill(3); len }).unwrap();
-        let large = meta.segmentation.filter(|s| len > usize::from(s.header_len + s.size.get()));
+        let large = meta.segmentation().filter(|s| len > usize::from(s.header_len + s.size.get()));
         let expected = RxMeta::NONE
-            .with_checksum(meta.checksum.map_or(ChecksumVerdict::Unchecked, ChecksumVerdict::Blank))
+            .with_checksum(meta.checksum().map_or(ChecksumVerdict::Unchecked, ChecksumVerdict::Blank))
             .with_segment_size(large.map(|s| s.size));
         prop_assert_eq!(listen(&os, &b), [(vec![3; len], expected)]);
     }

@@ -278,19 +278,19 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             return Err(SendError::Down);
         }
         let offload = self.agreed.get().offload;
-        let segmentation = match meta.segmentation.map(|segmentation| segmentation.kind) {
+        let segmentation = match meta.segmentation().map(|segmentation| segmentation.kind) {
             None => Offload::empty(),
             Some(SegmentationKind::Tcp4 { cwr: false }) => Offload::TSO4 | Offload::TX_CHECKSUM,
             Some(SegmentationKind::Tcp4 { cwr: true }) => Offload::TSO_ECN,
             Some(SegmentationKind::Udp4) => Offload::USO4,
         };
-        let checksum = if meta.checksum.is_some() { Offload::TX_CHECKSUM } else { Offload::empty() };
+        let checksum = if meta.checksum().is_some() { Offload::TX_CHECKSUM } else { Offload::empty() };
         // A large frame without a checksum to complete is no valid request.
-        let incomplete = meta.segmentation.is_some() && meta.checksum.is_none();
+        let incomplete = meta.segmentation().is_some() && meta.checksum().is_none();
         if incomplete || !offload.contains(segmentation | checksum) {
             return Err(SendError::Unsupported);
         }
-        let longest = if meta.segmentation.is_some() { self.gso_max_size() } else { self.longest() };
+        let longest = if meta.segmentation().is_some() { self.gso_max_size() } else { self.longest() };
         if len > longest { Err(SendError::TooLong) } else { Ok(()) }
     }
 

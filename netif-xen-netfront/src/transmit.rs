@@ -231,9 +231,9 @@ fn finish(frame: &mut [u8], meta: TxMeta) -> Option<Filled> {
     }
     // A frame that fits one segment is no large one.
     let segmentation = meta
-        .segmentation
+        .segmentation()
         .filter(|large| frame.len() > usize::from(large.header_len).saturating_add(large.size.get().into()));
-    match meta.checksum {
+    match meta.checksum() {
         Some(place) if frame::transport_checksum(frame) == Some(place) => {
             filled.flags = TX_CHECKSUM_BLANK | TX_DATA_VALIDATED;
         }

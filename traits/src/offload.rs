@@ -1,5 +1,6 @@
 //! What a device can do for the layers, and what a frame says of it.
 
+use core::fmt;
 use core::num::NonZeroU16;
 
 use bitflags::bitflags;
@@ -62,17 +63,12 @@ impl Capabilities {
 ///
 /// Offsets count from the start of what the layer itself passed to `write`;
 /// each layer moves them by its own header with [`TxMeta::below`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
+///
+/// It is one word, so that it travels from layer to layer in a register.
+#[derive(Clone, Copy, Default)]
 pub struct TxMeta {
-    /// A transport checksum to complete. Only with [`Offload::TX_CHECKSUM`].
-    pub checksum: Option<PartialChecksum>,
-    /// A large frame to cut. Only with the capability of its kind, and with
-    /// [`TxMeta::checksum`] set.
-    pub segmentation: Option<Segmentation>,
-    /// Another frame follows at once: the device may hold this one back until
-    /// a frame without this mark, or [`Layer::flush`](crate::Layer::flush).
-    pub more: bool,
+    /// From the low bits: [`TxMeta::START`] and what follows it.
+    word: u64,
 }
 
 /// A checksum that the device completes: it sums from `start` to the end of
@@ -112,12 +108,37 @@ pub enum SegmentationKind {
 
 impl TxMeta {
     /// Asks nothing: the frame goes out as it is.
-    pub const NONE: Self = Self { checksum: None, segmentation: None, more: false };
+    pub const NONE: Self = Self { word: 0 };
 
-    /// Asks that a checksum be completed.
+    /// 16 bits: where the sum starts.
+    const START: u32 = 0;
+    /// 8 bits: where the checksum stands from there on, in words of 16 bits,
+    /// plus one; 0 for no request.
+    const OFFSET: u32 = 16;
+    /// 16 bits: the size of segments; 0 for no request.
+    const SIZE: u32 = 24;
+    /// 16 bits: the length of the headers before the payload.
+    const HEADERS: u32 = 40;
+    /// 1 bit each.
+    const UDP: u64 = 1 << 56;
+    const CWR: u64 = 1 << 57;
+    const MORE: u64 = 1 << 58;
+
+    const fn field(self, shift: u32) -> u16 {
+        (self.word >> shift) as u16
+    }
+
+    const fn set(&mut self, shift: u32, value: u16) {
+        self.word = self.word & !(0xffff << shift) | (value as u64) << shift;
+    }
+
+    /// Asks that a checksum be completed: see [`PartialChecksum`]. `offset` is
+    /// even, and less than 510 bytes.
     #[must_use]
     pub const fn with_checksum(mut self, start: u16, offset: u16) -> Self {
-        self.checksum = Some(PartialChecksum { start, offset });
+        debug_assert!(offset.is_multiple_of(2) && offset < 510, "no transport has its checksum there");
+        self.set(Self::START, start);
+        self.word = self.word & !(0xff << Self::OFFSET) | (offset as u64 / 2 + 1 & 0xff) << Self::OFFSET;
         self
     }
 
@@ -129,28 +150,82 @@ impl TxMeta {
         size: NonZeroU16,
         header_len: u16,
     ) -> Self {
-        self.segmentation = Some(Segmentation { kind, size, header_len });
+        self.set(Self::SIZE, size.get());
+        self.set(Self::HEADERS, header_len);
+        self.word &= !(Self::UDP | Self::CWR);
+        self.word |= match kind {
+            SegmentationKind::Tcp4 { cwr: false } => 0,
+            SegmentationKind::Tcp4 { cwr: true } => Self::CWR,
+            SegmentationKind::Udp4 => Self::UDP,
+        };
         self
     }
 
-    /// Says whether another frame follows at once.
+    /// Says whether another frame follows at once: the device may hold this
+    /// one back until a frame without this mark, or
+    /// [`Layer::flush`](crate::Layer::flush).
     #[must_use]
     pub const fn with_more(mut self, more: bool) -> Self {
-        self.more = more;
+        self.word = if more { self.word | Self::MORE } else { self.word & !Self::MORE };
         self
+    }
+
+    /// A transport checksum to complete. Only with [`Offload::TX_CHECKSUM`].
+    #[inline]
+    pub const fn checksum(self) -> Option<PartialChecksum> {
+        match (self.word >> Self::OFFSET) as u8 {
+            0 => None,
+            words => Some(PartialChecksum { start: self.field(Self::START), offset: (words as u16 - 1) * 2 }),
+        }
+    }
+
+    /// A large frame to cut. Only with the capability of its kind, and with
+    /// [`TxMeta::checksum`] asked for.
+    #[inline]
+    pub const fn segmentation(self) -> Option<Segmentation> {
+        let Some(size) = NonZeroU16::new(self.field(Self::SIZE)) else { return None };
+        let kind = if self.word & Self::UDP != 0 {
+            SegmentationKind::Udp4
+        } else {
+            SegmentationKind::Tcp4 { cwr: self.word & Self::CWR != 0 }
+        };
+        Some(Segmentation { kind, size, header_len: self.field(Self::HEADERS) })
+    }
+
+    /// Whether another frame follows at once.
+    #[inline]
+    pub const fn more(self) -> bool {
+        self.word & Self::MORE != 0
     }
 
     /// The same request as the layer below sees it, which puts `header_len`
     /// bytes in front.
     #[must_use]
+    #[inline]
     pub const fn below(mut self, header_len: u16) -> Self {
-        if let Some(checksum) = &mut self.checksum {
-            checksum.start = checksum.start.saturating_add(header_len);
-        }
-        if let Some(segmentation) = &mut self.segmentation {
-            segmentation.header_len = segmentation.header_len.saturating_add(header_len);
-        }
+        // Where nothing is asked for, the places mean nothing.
+        self.set(Self::START, self.field(Self::START).saturating_add(header_len));
+        self.set(Self::HEADERS, self.field(Self::HEADERS).saturating_add(header_len));
         self
+    }
+}
+
+impl PartialEq for TxMeta {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |meta: &Self| (meta.checksum(), meta.segmentation(), meta.more());
+        all(self) == all(other)
+    }
+}
+
+impl Eq for TxMeta {}
+
+impl fmt::Debug for TxMeta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TxMeta")
+            .field("checksum", &self.checksum())
+            .field("segmentation", &self.segmentation())
+            .field("more", &self.more())
+            .finish()
     }
 }
 

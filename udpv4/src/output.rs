@@ -160,7 +160,7 @@ impl<I: Ip> Udp<I> {
                 checksum: 0.into(),
             };
             let pseudo = Checksum::pseudo(src, dst, Protocol::UDP, total);
-            let checksum = match meta.checksum {
+            let checksum = match meta.checksum() {
                 Some(_) => pseudo.partial(),
                 // RFC 768: a computed zero goes out as all ones.
                 None => {

@@ -80,8 +80,8 @@ fn fragments_get_a_software_checksum() {
     udp.send(1000, TO, &pattern(1472)).unwrap();
     udp.send(1000, TO, &pattern(1473)).unwrap();
     let sent = ip.sent.borrow();
-    assert!(sent[0].meta.checksum.is_some());
-    assert_eq!(sent[1].meta.checksum, None);
+    assert!(sent[0].meta.checksum().is_some());
+    assert_eq!(sent[1].meta.checksum(), None);
     assert!(sent[1].verifies());
 }
 
@@ -93,7 +93,7 @@ fn source_ttl_and_tos_reach_the_header() {
     udp.write(endpoint().from(other).with_ttl(3).with_tos(0xb8).with_more(true), 0, |_| 0).unwrap();
     let sent = ip.sent.borrow();
     assert_eq!(sent[0].header, Header::new(THERE, Protocol::UDP).from(other).with_ttl(3).with_tos(0xb8));
-    assert!(sent[0].meta.more);
+    assert!(sent[0].meta.more());
     assert!(sent[0].verifies());
 }
 
@@ -146,10 +146,10 @@ fn the_device_cuts_segments() {
     udp.write(segmented(1000), data.len(), fill_with(&data)).unwrap();
     let sent = ip.sent.borrow();
     assert_eq!(sent.len(), 1);
-    let segmentation = sent[0].meta.segmentation.unwrap();
+    let segmentation = sent[0].meta.segmentation().unwrap();
     assert_eq!(segmentation.kind, SegmentationKind::Udp4);
     assert_eq!((segmentation.size.get(), segmentation.header_len), (1000, 8));
-    assert!(sent[0].meta.checksum.is_some());
+    assert!(sent[0].meta.checksum().is_some());
     assert_eq!(sent[0].data(), data);
     assert_eq!(udp.segmented_max(THERE), Ok(64_992));
 }
@@ -159,7 +159,7 @@ fn a_single_segment_is_a_plain_datagram() {
     let ip = MockIp::with(Capabilities::new(Offload::TX_CHECKSUM | Offload::USO4, 65_000));
     let udp = Udp::connect(&ip);
     udp.write(segmented(100), 100, fill_with(&[1; 100])).unwrap();
-    assert_eq!(ip.sent.borrow()[0].meta.segmentation, None);
+    assert_eq!(ip.sent.borrow()[0].meta.segmentation(), None);
 }
 
 #[test]
@@ -173,9 +173,9 @@ fn software_cuts_segments() {
         let lens: Vec<_> = sent.iter().map(|s| s.data().len()).collect();
         assert_eq!(lens, [1000, 1000, 1000, 1000, 500]);
         assert_eq!(sent.iter().flat_map(Sent::data).copied().collect::<Vec<_>>(), data);
-        let more: Vec<_> = sent.iter().map(|s| s.meta.more).collect();
+        let more: Vec<_> = sent.iter().map(|s| s.meta.more()).collect();
         assert_eq!(more, [true, true, true, true, false]);
-        assert!(sent.iter().all(|s| s.meta.checksum.is_some() || s.verifies()));
+        assert!(sent.iter().all(|s| s.meta.checksum().is_some() || s.verifies()));
         assert_eq!(udp.statistics().tx_datagrams, 5);
         assert_eq!(udp.segmented_max(THERE), Ok(SOFTWARE_SEGMENTATION_MAX));
     }

@@ -102,7 +102,7 @@ impl Network for End<'_> {
 
     #[inline]
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
-        if meta.segmentation.is_some() || (meta.checksum.is_some() && self.checksums) {
+        if meta.segmentation().is_some() || (meta.checksum().is_some() && self.checksums) {
             return Err(SendError::Unsupported);
         }
         if len > FRAME_MAX {

@@ -124,7 +124,7 @@ impl Network for Mock {
         if let Some(error) = self.refuses.get() {
             return Err(error);
         }
-        if len > self.mtu.get() + 14 && meta.segmentation.is_none() {
+        if len > self.mtu.get() + 14 && meta.segmentation().is_none() {
             return Err(SendError::TooLong);
         }
         if self.room.get() == 0 || self.writing.replace(true) {

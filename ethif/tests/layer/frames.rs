@@ -210,7 +210,7 @@ fn large_frames_pass_with_their_request() {
     e.write(To::Host(ip(1)), EtherType::IPV4, meta, 60_000, |_| 60_000).unwrap();
     let sent = net.take().remove(0);
     assert_eq!(sent.bytes.len(), 60_014);
-    assert_eq!(sent.meta.segmentation.unwrap().header_len, 66);
+    assert_eq!(sent.meta.segmentation().unwrap().header_len, 66);
     assert_eq!(e.mtu(), 1500);
     assert_eq!(e.mac(), OWN);
 }

@@ -63,7 +63,7 @@ fn questions_are_answered_to_the_asker() {
         let sent = net.take().remove(0);
         assert_eq!(destination(&sent), mac(1));
         assert_eq!(Arp::of(&sent), Some(Arp { op: 2, sender: (OWN, OWN_IP), target: (mac(1), ip(1)) }));
-        assert!(sent.meta.more, "within a batch of the driver");
+        assert!(sent.meta.more(), "within a batch of the driver");
     }
     assert_eq!(e.statistics().arp_answered, 2);
 }

@@ -34,7 +34,7 @@ fn the_first_packet_is_not_lost() {
     let sent = net.take();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].bytes, frame(mac(1), OWN, 0x0800, b"ping"));
-    assert!(sent[0].meta.more, "within a batch of the driver");
+    assert!(sent[0].meta.more(), "within a batch of the driver");
     assert_eq!(state(&e, 1), Some(NeighbourState::Reachable));
     send(&e, 1, b"next").unwrap();
     assert_eq!(net.take()[0].bytes, frame(mac(1), OWN, 0x0800, b"next"));

@@ -48,7 +48,7 @@ where
         for part in rest.chunks(chunk) {
             let last = offset + part.len() >= used;
             outgoing.set_fragmentation(Fragmentation::new(offset as u16, !last));
-            let meta = more(!last || meta.more);
+            let meta = more(!last || meta.more());
             if self.emit(outgoing, meta, part.len(), &mut |body| copy(part, body)).is_err() {
                 self.counters.add(Count::TxFragmentsLost);
                 break;
@@ -70,7 +70,7 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
 
 /// Completes the checksum that was left to the device: it sees parts only.
 fn complete_checksum(payload: &mut [u8], meta: TxMeta) {
-    let Some(partial) = meta.checksum else { return };
+    let Some(partial) = meta.checksum() else { return };
     let (start, offset) = (usize::from(partial.start), usize::from(partial.offset));
     let Some(summed) = payload.get_mut(start..) else { return };
     let sum = match Checksum::new().bytes(summed).finish() {

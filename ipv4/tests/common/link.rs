@@ -128,7 +128,7 @@ impl Ethernet for Link {
         {
             return Err(SendError::Unresolved);
         }
-        if meta.segmentation.is_none() && len > self.mtu.get() {
+        if meta.segmentation().is_none() && len > self.mtu.get() {
             return Err(SendError::TooLong);
         }
         // What the buffer held must not matter.

@@ -70,7 +70,7 @@ impl<N: Network> Renumber<N> {
     fn send(&self, frame: &mut [u8], meta: TxMeta) {
         // A checksum that is yet to be completed will be of what stands there
         // by then.
-        let complete = meta.checksum.is_none();
+        let complete = meta.checksum().is_none();
         self.flows.borrow_mut().send(frame, complete.then_some(16));
         self.exchanges.borrow_mut().send(frame, complete);
     }

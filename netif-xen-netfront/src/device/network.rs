@@ -65,14 +65,14 @@ impl<H: Hypervisor, const QUEUES: usize> Network for Netfront<H, QUEUES> {
         // A filler that writes again finds the pages in use.
         let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
         let Some(ready) = transmit.as_mut() else { return Err(SendError::Down) };
-        let reserved = ready.reserve(len, meta.segmentation.is_some());
+        let reserved = ready.reserve(len, meta.segmentation().is_some());
         let sent = match reserved {
             Ok(Some(frame)) => Ok(ready.send(frame, len, meta, fill)),
             Ok(None) => Err(None),
             Err(breach) => Err(Some(breach)),
         };
         // What is held back takes up room. A filler may have disconnected.
-        let hold = sent.is_ok() && meta.more || !self.is_up();
+        let hold = sent.is_ok() && meta.more() || !self.is_up();
         let wanted = if hold { Queues::default() } else { publish(ready) };
         drop(transmit);
         self.notify(wanted, Direction::Transmit);

@@ -155,7 +155,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             left = left.saturating_sub(1);
             let written = match (path, transmit.gso_size) {
                 (Ok(path), Some(size)) if !(large && cuts(&transmit, &path)) => {
-                    let (count, written) = self.emit_cut(&tuple, &transmit, size, &path, id);
+                    let (count, written) = self.emit_cut(&tuple, &transmit, size, &path, &id);
                     left = left.saturating_sub(count.saturating_sub(1));
                     let done = count as u32 * u32::from(size.get());
                     if written.is_ok() || count > 0 {
@@ -172,7 +172,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                     }
                     written
                 }
-                (Ok(path), _) => self.emit(&tuple, &transmit, &path, Some(id)),
+                (Ok(path), _) => self.emit(&tuple, &transmit, &path, Some(&id)),
                 (Err(error), _) => Err(error),
             };
             match written {
@@ -331,7 +331,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         transmit: &Transmit,
         size: NonZeroU16,
         path: &Path,
-        id: ConnectionId,
+        id: &ConnectionId,
     ) -> (usize, Result<(), SendError>) {
         let size = u32::from(size.get());
         let mut piece = Transmit { gso_size: None, control: None, ..*transmit };
@@ -365,7 +365,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         tuple: &Tuple,
         transmit: &Transmit,
         path: &Path,
-        id: Option<ConnectionId>,
+        id: Option<&ConnectionId>,
     ) -> Result<(), SendError> {
         let header_len = transmit.header_len();
         let len = header_len + transmit.len as usize;
@@ -382,20 +382,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             .from(tuple.local)
             .with_tos(transmit.ecn.tos())
             .with_dont_fragment();
-        self.ip.write(header, meta, len, |buffer| self.fill(tuple, transmit, partial, id, buffer).unwrap_or(0))
+        // Two pointers, which travel in registers.
+        let filling = Filling { tuple, transmit, partial, id };
+        self.ip.write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or(0))
     }
 
     /// Writes the segment; `None` when that can't be, since whoever called
     /// this uses the connection itself at the moment.
     #[inline]
-    fn fill(
-        &self,
-        tuple: &Tuple,
-        transmit: &Transmit,
-        partial: bool,
-        id: Option<ConnectionId>,
-        buffer: &mut [u8],
-    ) -> Option<usize> {
+    fn fill(&self, filling: &Filling<'_>, buffer: &mut [u8]) -> Option<usize> {
+        let &Filling { tuple, transmit, partial, id } = filling;
         let len = transmit.header_len() + transmit.len as usize;
         let buffer = buffer.get_mut(..len)?;
         let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
@@ -404,7 +400,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let data = format::emit(transmit, ports, checksum, buffer)?;
         if let Some(id) = id.filter(|_| transmit.len > 0) {
             let state = self.state.try_borrow().ok()?;
-            let (first, second) = state.get(id)?.machine.payload(transmit);
+            let (first, second) = state.get(*id)?.machine.payload(transmit);
             let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
             to_first.copy_from_slice(first);
             to_second.get_mut(..second.len())?.copy_from_slice(second);
@@ -416,6 +412,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         Some(len)
     }
+}
+
+/// What is to be written into a segment.
+struct Filling<'s> {
+    tuple: &'s Tuple,
+    transmit: &'s Transmit,
+    /// The device completes the checksum.
+    partial: bool,
+    /// Whose the data is.
+    id: Option<&'s ConnectionId>,
 }
 
 /// What a path takes; `large`: whether to ask the device to cut. Where it does

@@ -139,8 +139,8 @@ impl Ip for MockIp {
             return Err(error);
         }
         let path = self.route(header.dst, header.src)?;
-        let large = meta.segmentation.is_some();
-        if large && (len > path.capabilities.gso_max_size || meta.checksum.is_none()) {
+        let large = meta.segmentation().is_some();
+        if large && (len > path.capabilities.gso_max_size || meta.checksum().is_none()) {
             return Err(SendError::Unsupported);
         }
         if !large && len + 20 > self.mtu.get() {
@@ -216,9 +216,9 @@ impl Ip for MockIp {
 impl Sent {
     /// What a device that does the work asked for puts on the wire.
     pub fn on_the_wire(&self) -> Vec<Vec<u8>> {
-        let Some(segmentation) = self.meta.segmentation else {
+        let Some(segmentation) = self.meta.segmentation() else {
             let mut bytes = self.bytes.clone();
-            if let Some(partial) = self.meta.checksum {
+            if let Some(partial) = self.meta.checksum() {
                 assert_eq!((partial.start, partial.offset), (0, 16));
                 let sum = Checksum::new().bytes(&bytes).finish();
                 bytes[16..18].copy_from_slice(&sum.to_be_bytes());

@@ -206,8 +206,8 @@ impl<'n, S: Storage> Net<'n, S> {
     fn send(&self, from: usize, sent: &Sent) {
         self.seen.borrow_mut().push((from, sent.header.tos));
         let link = self.link.get();
-        let large = link.large_receive && sent.meta.segmentation.is_some();
-        let meta = match sent.meta.segmentation.filter(|_| large) {
+        let large = link.large_receive && sent.meta.segmentation().is_some();
+        let meta = match sent.meta.segmentation().filter(|_| large) {
             Some(s) => RxMeta::NONE.with_checksum(ChecksumVerdict::Verified).with_segment_size(Some(s.size)),
             None => RxMeta::NONE,
         };
