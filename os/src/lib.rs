@@ -21,7 +21,7 @@
 //!
 //! [`Os`] is generic over its [`Bottom`]: a clock, and a way to wait for
 //! either a deadline or the outside world. On [`unix`] that is `epoll`; under a
-//! hypervisor it is the call that blocks the virtual machine;
+//! hypervisor, in `xen`, it is the call that blocks the virtual machine;
 //! [`virtual_time`] has a bottom whose clock jumps to the next deadline, for
 //! tests.
 
@@ -43,6 +43,8 @@ pub mod virtual_time;
 
 #[cfg(feature = "unix")]
 pub mod unix;
+#[cfg(all(feature = "xen", target_arch = "x86_64"))]
+pub mod xen;
 
 pub use choose::choose;
 pub use join::join;
