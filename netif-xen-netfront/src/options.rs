@@ -96,6 +96,12 @@ impl Options {
         self
     }
 
+    /// The offloads that the driver takes where the backend offers them.
+    #[must_use]
+    pub const fn offload(&self) -> Offload {
+        self.offload
+    }
+
     /// Whether frames of several pages may be received.
     pub(crate) const fn takes_large(&self) -> bool {
         self.rx_pages >= 32

@@ -145,9 +145,11 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
                 match read_state(&self.hypervisor, &path).await? {
                     XenbusState::InitWait => return Ok(Some((peer, Backend { path, watch }))),
                     XenbusState::Unknown => {
-                        let first = moved.is_none();
                         self.watch_moves(&mut moved).await?;
-                        if !first {
+                        // Watches fire when they are new: only another place
+                        // is a reason to begin again.
+                        let named = read_backend(&self.hypervisor, &self.frontend).await?;
+                        if named.as_ref() != Some(&(peer, path.clone())) {
                             break;
                         }
                     }
