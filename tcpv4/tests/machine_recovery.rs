@@ -436,3 +436,26 @@ fn all_acknowledged_leaves_no_timer_but_memory_to_give_back() {
     assert_eq!(s.connection.held(), 0);
     assert_eq!(s.connection.next_timeout(), None);
 }
+
+/// The timer takes for lost what is oldest and what is late, not what was sent
+/// a moment ago (RFC 8985 §6.3).
+#[test]
+fn a_timeout_spares_what_was_just_sent() {
+    let mut s = Script::established();
+    s.write(2000);
+    s.expect(data(1, 1000).seq(1).ack(1));
+    s.expect(data(1001, 1000).ack(1));
+    s.run(250);
+    // The tail loss probe, from which the timer counts.
+    s.expect_at(202, seg().seq(1001).len(1000));
+    let rto = s.rto();
+    s.run(rto + 202 - 250 - 10);
+    s.silent();
+    s.write(1000);
+    s.expect(data(2001, 1000).seq(2001).ack(1));
+    s.run(20);
+    assert_eq!(s.connection.info().phase, tcpv4::recovery::Phase::Loss);
+    s.expect(seg().seq(1).len(1000));
+    s.silent();
+    assert_eq!(s.connection.info().lost, 1000, "the second segment; the third was sent 10 ms ago");
+}

@@ -9,14 +9,14 @@ use crate::buffer::{Backing, Bytes};
 use crate::congestion::{Algorithm, Control};
 use crate::receive::{Assembler, Range, ReceiveQueue};
 use crate::recovery::Recovery;
-use crate::send::{Record, Scoreboard, SendQueue};
+use crate::send::{Record, Resent, Scoreboard, SendQueue};
 
 /// The part of a connection that is given back when it is idle.
 pub(super) struct Busy<B: Backing> {
     pub(super) send: SendQueue<B::Bytes>,
     pub(super) receive: ReceiveQueue<B::Bytes>,
     pub(super) timers: Timers,
-    pub(super) scoreboard: Scoreboard<B::List<Record>>,
+    pub(super) scoreboard: Scoreboard<B::List<Record>, B::List<Resent>>,
     pub(super) recovery: Recovery,
     control: Option<Control>,
     /// What has arrived out of order.

@@ -36,7 +36,7 @@ impl<B: Backing> Connection<B> {
         let is_undone = recoverer.check_spurious(news, has_sack);
         recoverer.check_tail_probe(news);
         recoverer.end_phase(has_sack);
-        let (lost, wait) = if has_sack {
+        let (lost, next) = if has_sack {
             recoverer.detect_by_time(now, srtt)
         } else {
             (recoverer.detect_by_count(news), None)
@@ -51,7 +51,7 @@ impl<B: Backing> Connection<B> {
         if is_reduced {
             self.flags.insert(Flags::CWR_OWED);
         }
-        self.arm_reordering(now, wait);
+        self.arm_reordering(now, next);
     }
 
     /// Round-trip samples (RFC 6298 §3, RFC 7323 §4.1).
@@ -71,10 +71,10 @@ impl<B: Backing> Connection<B> {
 
     /// Arms the timer by which something that may have been reordered is lost
     /// (RFC 8985 §6.3); it takes the place of the tail loss probe's.
-    pub(super) fn arm_reordering(&mut self, now: Instant, wait: Option<Duration>) {
+    pub(super) fn arm_reordering(&mut self, now: Instant, next: Option<Instant>) {
         let is_probe = self.busy.get().is_some_and(|busy| busy.scoreboard.sacked() == 0);
-        match wait {
-            Some(wait) => self.set_timer(Timer::Recovery, now + wait.max(Duration::from_millis(1))),
+        match next {
+            Some(next) => self.set_timer(Timer::Recovery, next.max(now + Duration::from_millis(1))),
             None if !is_probe => self.clear_timer(Timer::Recovery),
             None => {}
         }
@@ -92,7 +92,7 @@ impl<B: Backing> Connection<B> {
             algorithm: self.algorithm,
         };
         let mut is_reduced = false;
-        let (lost, wait) = recoverer.detect_by_time(now, srtt);
+        let (lost, next) = recoverer.detect_by_time(now, srtt);
         if lost > 0 {
             is_reduced = recoverer.begin_recovery();
             recoverer.set_window(now, &News::default(), lost, srtt);
@@ -100,12 +100,15 @@ impl<B: Backing> Connection<B> {
         if is_reduced {
             self.flags.insert(Flags::CWR_OWED);
         }
-        self.arm_reordering(now, wait);
+        self.arm_reordering(now, next);
     }
 
     /// The retransmission timer has fired (RFC 6298 §5.4 to §5.6, RFC 5681
-    /// §3.1): all that is under way is deemed lost.
-    pub(super) fn retransmission_timeout(&mut self) {
+    /// §3.1): what is oldest is deemed lost, and all that has been under way
+    /// for longer than it should (RFC 8985 §6.3); without SACK, everything.
+    pub(super) fn retransmission_timeout(&mut self, now: Instant) {
+        let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
+        let has_sack = self.flags.contains(Flags::SACK);
         let mss = u32::from(self.mss);
         let (una, nxt, outstanding) = (self.snd.una, self.snd.nxt, self.snd.outstanding());
         let busy = self.busy.get_or_default();
@@ -130,8 +133,11 @@ impl<B: Backing> Connection<B> {
         busy.recovery.phase = Phase::Loss;
         busy.recovery.recover = nxt;
         busy.recovery.duplicate_acks = 0;
-        busy.scoreboard.mark_lost(|_| true);
-        self.window.cwnd = mss;
+        let patience = busy.recovery.rack.patience(true, srtt);
+        busy.scoreboard.mark_lost(|record| !has_sack || record.sent_at + patience <= now);
+        busy.scoreboard.mark_first_lost(mss);
+        // One segment, beside what may be under way still.
+        self.window.cwnd = mss.saturating_add(busy.scoreboard.pipe(outstanding));
         self.clear_timer(Timer::Recovery);
     }
 }
@@ -251,7 +257,7 @@ impl<B: Backing> Recoverer<'_, B> {
     }
 
     /// RACK (RFC 8985 §6.2).
-    fn detect_by_time(&mut self, now: Instant, srtt: Duration) -> (u32, Option<Duration>) {
+    fn detect_by_time(&mut self, now: Instant, srtt: Duration) -> (u32, Option<Instant>) {
         let scoreboard = &mut self.busy.scoreboard;
         let recovery = &self.busy.recovery;
         if scoreboard.is_empty() || (scoreboard.sacked() == 0 && recovery.phase == Phase::Open) {

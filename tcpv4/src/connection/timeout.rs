@@ -100,7 +100,7 @@ impl<B: Backing> Connection<B> {
             return self.fail(Failure::TimedOut);
         }
         if is_under_way {
-            self.retransmission_timeout();
+            self.retransmission_timeout(now);
         } else {
             self.flags.insert(Flags::PROBE_DUE);
         }

@@ -7,7 +7,7 @@ use traits::Instant;
 
 use crate::SeqNum;
 use crate::buffer::List;
-use crate::send::{Record, Scoreboard};
+use crate::send::{Record, Resent, Scoreboard};
 
 /// Recoveries after which a wider reordering window is narrowed again
 /// (RFC 8985 §6.2, step 4).
@@ -112,34 +112,33 @@ impl Rack {
         (self.min_rtt / 4 * (u32::from(self.widened) + 1)).min(srtt)
     }
 
-    /// Marks what is lost (RFC 8985 §6.2, step 5). Returns how much, and how
-    /// long it takes until more may be.
-    pub(crate) fn detect<L: List<Record>>(
+    /// How long after it was sent something older than what has arrived is
+    /// lost.
+    pub(crate) fn patience(&self, eager: bool, srtt: Duration) -> Duration {
+        // Before anything has arrived, as the handshake went.
+        let rtt = if self.started { self.rtt } else { srtt };
+        rtt + self.reordering_window(eager, srtt)
+    }
+
+    /// Marks what is lost (RFC 8985 §6.2, step 5). Returns how much, and when
+    /// more may be.
+    ///
+    /// That is when the next one is due, where RFC 8985 waits for all that are
+    /// older: each is lost in its own time, and those later need not be looked
+    /// at.
+    pub(crate) fn detect<L: List<Record>, A: List<Resent>>(
         &self,
         now: Instant,
-        scoreboard: &mut Scoreboard<L>,
+        scoreboard: &mut Scoreboard<L, A>,
         eager: bool,
         srtt: Duration,
-    ) -> (u32, Option<Duration>) {
+    ) -> (u32, Option<Instant>) {
         if !self.started {
             return (0, None);
         }
-        let patience = self.rtt + self.reordering_window(eager, srtt);
         let newest = (self.sent_at, self.end);
-        let mut wait: Option<Duration> = None;
-        let lost = scoreboard.mark_lost(|record| {
-            if !is_sent_after(newest, (record.sent_at, record.end())) {
-                return false;
-            }
-            let deadline = record.sent_at + patience;
-            if deadline <= now {
-                return true;
-            }
-            let remaining = deadline.duration_since(now);
-            wait = Some(wait.map_or(remaining, |wait| wait.max(remaining)));
-            false
-        });
-        (lost, wait)
+        let is_older = |sent_at, end| is_sent_after(newest, (sent_at, end));
+        scoreboard.mark_late(now, self.patience(eager, srtt), is_older)
     }
 }
 

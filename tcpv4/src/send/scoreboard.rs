@@ -5,8 +5,13 @@ use core::marker::PhantomData;
 
 use traits::Instant;
 
+mod again;
+mod late;
+
 use crate::SeqNum;
 use crate::buffer::List;
+pub(crate) use late::Resent;
+use late::ResentQueue;
 
 /// What is known of a range that was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,8 +60,13 @@ impl Record {
 /// retransmission at worst. Finding a place takes O(log n); marking and
 /// removing move at most the list.
 #[derive(Debug)]
-pub(crate) struct Scoreboard<L> {
+pub(crate) struct Scoreboard<L, A> {
     list: L,
+    resent: ResentQueue<A>,
+    /// No record before this number is under way that was sent but once.
+    once_from: SeqNum,
+    /// No record before this number is lost.
+    lost_from: SeqNum,
     /// Records before this one are gone. They are removed together, so that
     /// an acknowledgement does not move the whole list.
     head: usize,
@@ -67,18 +77,33 @@ pub(crate) struct Scoreboard<L> {
     /// Numbers that duplicate acknowledgements without SACK say have arrived.
     assumed: u32,
     item: PhantomData<Record>,
+    /// How many records [`Scoreboard::mark_late`] has looked at.
+    #[cfg(test)]
+    looked_at: core::cell::Cell<usize>,
 }
 
-impl<L: List<Record>> Default for Scoreboard<L> {
+impl<L: List<Record>, A: List<Resent>> Default for Scoreboard<L, A> {
     fn default() -> Self {
-        Self { list: L::default(), head: 0, sacked: 0, lost: 0, assumed: 0, item: PhantomData }
+        Self {
+            list: L::default(),
+            resent: ResentQueue::default(),
+            once_from: SeqNum::default(),
+            lost_from: SeqNum::default(),
+            head: 0,
+            sacked: 0,
+            lost: 0,
+            assumed: 0,
+            item: PhantomData,
+            #[cfg(test)]
+            looked_at: core::cell::Cell::default(),
+        }
     }
 }
 
 /// Entries kept free for the splits that retransmitting needs.
 const RESERVE: usize = 8;
 
-impl<L: List<Record>> Scoreboard<L> {
+impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
     pub(crate) fn records(&self) -> &[Record] {
         self.list.as_slice().get(self.head..).unwrap_or_default()
     }
@@ -131,6 +156,9 @@ impl<L: List<Record>> Scoreboard<L> {
     /// Takes note of numbers sent for the first time.
     pub(crate) fn sent(&mut self, now: Instant, start: SeqNum, len: u32) {
         let new = Record { start, len, sent_at: now, mark: Mark::Sent, retransmitted: false };
+        if self.is_empty() {
+            (self.once_from, self.lost_from) = (start, start);
+        }
         self.compact();
         let full = self.list.as_slice().len() + RESERVE >= L::LIMIT;
         if let Some(last) = self.records_mut().last_mut()
@@ -184,8 +212,11 @@ impl<L: List<Record>> Scoreboard<L> {
         self.sacked -= sacked;
         self.lost -= lost;
         self.head += done;
+        // Numbers far behind would be taken for ones ahead.
+        (self.once_from, self.lost_from) = (self.once_from.later(una), self.lost_from.later(una));
         if self.is_empty() {
             self.list.clear();
+            self.resent.clear();
             (self.head, self.sacked, self.lost, self.assumed) = (0, 0, 0, 0);
         }
     }
@@ -227,6 +258,7 @@ impl<L: List<Record>> Scoreboard<L> {
             }
         }
         self.lost += newly;
+        self.lost_from = self.start_of(0);
         newly
     }
 
@@ -251,6 +283,8 @@ impl<L: List<Record>> Scoreboard<L> {
             }
         }
         self.lost = 0;
+        self.once_from = self.start_of(0);
+        self.rebuild_resent();
     }
 
     /// Nothing counts as SACKed any more: the peer may have given data up
@@ -262,45 +296,14 @@ impl<L: List<Record>> Scoreboard<L> {
             }
         }
         self.sacked = 0;
+        self.once_from = self.start_of(0);
+        self.rebuild_resent();
     }
 
-    /// The first range that is lost.
-    pub(crate) fn first_lost(&self) -> Option<Record> {
-        if self.lost == 0 {
-            return None;
-        }
-        self.records().iter().find(|record| record.mark == Mark::Lost).copied()
-    }
-
-    /// Takes note that `start..end` was sent again.
-    pub(crate) fn retransmitted(&mut self, now: Instant, start: SeqNum, end: SeqNum) {
-        self.compact();
-        let mut at = self.find(start);
-        if let Some(record) = self.records().get(at)
-            && record.start.before(start)
-            && self.split(at, start, 0)
-        {
-            at += 1;
-        }
-        while let Some(record) = self.records().get(at).copied() {
-            if !record.start.before(end) {
-                break;
-            }
-            if record.end().after(end) {
-                // Without room, the rest of the record counts as sent too:
-                // it is found lost again later.
-                self.split(at, end, 0);
-            }
-            if record.mark != Mark::Sacked {
-                self.mark(at, Mark::Sent, &mut |_| {});
-                if let Some(record) = self.records_mut().get_mut(at) {
-                    record.sent_at = now;
-                    record.retransmitted = true;
-                }
-                at = self.join(at);
-            }
-            at += 1;
-        }
+    /// The number that the record at `at` begins with, or the one after all.
+    fn start_of(&self, at: usize) -> SeqNum {
+        let end = || self.records().last().map(Record::end);
+        self.records().get(at).map(|record| record.start).or_else(end).unwrap_or_default()
     }
 
     /// The place of the record that contains `seq`, or of the first after it.
@@ -322,7 +325,10 @@ impl<L: List<Record>> Scoreboard<L> {
         match mark {
             Mark::Sent => {}
             Mark::Sacked => self.sacked += len,
-            Mark::Lost => self.lost += len,
+            Mark::Lost => {
+                self.lost += len;
+                self.lost_from = self.lost_from.earlier(self.start_of(at));
+            }
         }
     }
 

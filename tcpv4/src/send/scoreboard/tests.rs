@@ -1,5 +1,6 @@
 //! The scoreboard against a list of single numbers.
 
+use core::time::Duration;
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ enum Step {
     Sack(u32, u32),
     LoseFirst(u32),
     LoseOld(u64),
+    LoseLate(u64, u64),
     Resend(u32),
     Undo,
 }
@@ -26,13 +28,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0u32..120, 1u32..30).prop_map(|(a, b)| Step::Sack(a, b)),
         (1u32..20).prop_map(Step::LoseFirst),
         (0u64..40).prop_map(Step::LoseOld),
+        (0u64..70, 0u64..20).prop_map(|(newest, patience)| Step::LoseLate(newest, patience)),
         (1u32..20).prop_map(Step::Resend),
         Just(Step::Undo),
     ];
     proptest::collection::vec(step, 0..200)
 }
 
-fn check<L: List<Record>>(board: &Scoreboard<L>, una: SeqNum, nxt: SeqNum) {
+fn check<L: List<Record>>(board: &Scoreboard<L, Vec<Resent>>, una: SeqNum, nxt: SeqNum) {
     let mut at = una;
     let (mut sacked, mut lost) = (0, 0);
     for record in board.records() {
@@ -50,7 +53,7 @@ fn check<L: List<Record>>(board: &Scoreboard<L>, una: SeqNum, nxt: SeqNum) {
 }
 
 fn run<L: List<Record>>(start: u32, steps: &[Step]) {
-    let mut board = Scoreboard::<L>::default();
+    let mut board = Scoreboard::<L, Vec<Resent>>::default();
     let (mut una, mut nxt) = (SeqNum::new(start), SeqNum::new(start));
     for (time, step) in steps.iter().enumerate() {
         let now = Instant::from_millis(time as u64 / 3);
@@ -80,6 +83,18 @@ fn run<L: List<Record>>(start: u32, steps: &[Step]) {
             Step::LoseOld(millis) => {
                 board.mark_lost(|record| record.sent_at < Instant::from_millis(millis));
             }
+            Step::LoseLate(newest, patience) => {
+                let (newest, patience) = (Instant::from_millis(newest), Duration::from_millis(patience));
+                let is_late =
+                    |r: &Record| r.mark == Mark::Sent && r.sent_at < newest && r.sent_at + patience <= now;
+                let is_early =
+                    |r: &&Record| r.mark == Mark::Sent && r.sent_at < newest && r.sent_at + patience > now;
+                let next = board.records().iter().filter(is_early).map(|r| r.sent_at + patience).min();
+                let late = board.records().iter().filter(|r| is_late(r)).map(|r| r.len).sum::<u32>();
+                let found = board.mark_late(now, patience, |sent_at, _| sent_at < newest);
+                // At the bound of the list, what is sent again may go unnoticed.
+                assert!(L::LIMIT < 1000 || found == (late, next), "{found:?} {late} {next:?}");
+            }
             Step::Resend(len) => {
                 if let Some(lost) = board.first_lost() {
                     let end = lost.start + len.min(lost.len);
@@ -102,7 +117,7 @@ proptest! {
 
 #[test]
 fn a_block_is_marked_exactly_where_there_is_room() {
-    let mut board = Scoreboard::<Vec<Record>>::default();
+    let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
     let base = SeqNum::new(u32::MAX - 50);
     board.sent(Instant::ZERO, base, 100);
     let mut seen = Vec::new();
@@ -115,7 +130,7 @@ fn a_block_is_marked_exactly_where_there_is_room() {
 
 #[test]
 fn a_lost_range_is_sent_again_piece_by_piece() {
-    let mut board = Scoreboard::<Vec<Record>>::default();
+    let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
     let base = SeqNum::new(0);
     board.sent(Instant::ZERO, base, 100);
     assert_eq!(board.mark_lost(|_| true), 100);
@@ -125,4 +140,39 @@ fn a_lost_range_is_sent_again_piece_by_piece() {
     board.retransmitted(later, base + 40, base + 100);
     assert_eq!((board.lost(), board.records().len()), (0, 1));
     assert!(board.records()[0].retransmitted);
+}
+
+/// 500 holes, each sent again, each lost again, while what lies between arrives
+/// piece by piece: an acknowledgement costs a look at what is due, not at all.
+#[test]
+fn looks_only_at_what_is_due() {
+    let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
+    let base = SeqNum::new(u32::MAX - 50);
+    let at = |n: u32| Instant::from_millis(u64::from(n));
+    for n in 0..1000 {
+        board.sent(at(n), base + n, 1);
+    }
+    let patience = Duration::from_millis(10);
+    let mut most = 0;
+    let mut newest = |board: &mut Scoreboard<_, _>, now: u32, newest: Instant| {
+        board.looked_at.set(0);
+        let lost = board.mark_late(at(now), patience, |sent_at, _| sent_at < newest).0;
+        most = most.max(board.looked_at.get());
+        lost
+    };
+    let mut lost = 0;
+    for n in 0..500 {
+        board.sack(base + (2 * n + 1), base + (2 * n + 2), |_| {});
+        lost += newest(&mut board, 1000 + 2 * n, at(2 * n + 1));
+    }
+    assert_eq!(lost, 500);
+    for (n, start) in (0..1000).step_by(2).enumerate() {
+        board.retransmitted(at(2000 + n as u32), base + start, base + start + 1);
+    }
+    assert_eq!(board.lost(), 0);
+    // The last of them arrives, then one after the other is due.
+    board.sack(base + 998, base + 999, |_| {});
+    let lost: u32 = (0..600).map(|n| newest(&mut board, 2000 + n, at(2499))).sum();
+    assert_eq!(lost, 499);
+    assert!(most <= 4, "{most}");
 }

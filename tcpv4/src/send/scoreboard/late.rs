@@ -1,0 +1,178 @@
+//! What is late: sent well before something that has arrived.
+
+use core::time::Duration;
+
+use traits::Instant;
+
+use super::{Mark, Record, Scoreboard};
+use crate::SeqNum;
+use crate::buffer::List;
+
+/// A range that was sent again, at one time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Resent {
+    start: SeqNum,
+    len: u32,
+    sent_at: Instant,
+}
+
+/// What was sent again, in the order of sending (RFC 8985 §6.2 keeps all in
+/// such a list; what was sent once is in that order already).
+///
+/// Entries may be out of date, and are dropped when they are seen. Bounded by
+/// the list: what finds no place is left to the retransmission timer.
+#[derive(Debug)]
+pub(super) struct ResentQueue<A> {
+    list: A,
+    /// Entries before this one are gone.
+    head: usize,
+}
+
+impl<A: List<Resent>> Default for ResentQueue<A> {
+    fn default() -> Self {
+        Self { list: A::default(), head: 0 }
+    }
+}
+
+impl<A: List<Resent>> ResentQueue<A> {
+    fn first(&self) -> Option<Resent> {
+        self.list.as_slice().get(self.head).copied()
+    }
+
+    fn drop_first(&mut self) {
+        self.head += 1;
+        let len = self.list.as_slice().len();
+        if self.head >= len {
+            self.clear();
+        } else if self.head * 2 >= len {
+            self.list.remove(0, self.head);
+            self.head = 0;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.list.clear();
+        self.head = 0;
+    }
+
+    fn push(&mut self, new: Resent) -> bool {
+        let at = self.list.as_slice().len();
+        if at > self.head
+            && let Some(last) = self.list.as_mut_slice().last_mut()
+            && last.sent_at == new.sent_at
+            && last.start + last.len == new.start
+        {
+            last.len += new.len;
+            return true;
+        }
+        self.list.insert(at, new)
+    }
+}
+
+impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
+    /// Marks as lost what is under way, `is_older` than what has arrived, and
+    /// was sent `patience` ago. Returns how many numbers those are, and when
+    /// the next of the older ones is due.
+    ///
+    /// Looks at what is marked, and at one or two records more.
+    pub(crate) fn mark_late(
+        &mut self,
+        now: Instant,
+        patience: Duration,
+        is_older: impl Fn(Instant, SeqNum) -> bool,
+    ) -> (u32, Option<Instant>) {
+        let before = self.lost;
+        let is_due = |sent_at: Instant| sent_at + patience <= now;
+        let mut next: Option<Instant> = None;
+        // Sent once: older ones have lower numbers.
+        let mut at = self.find(self.once_from);
+        while let Some(record) = self.records().get(at).copied() {
+            self.look();
+            if record.mark == Mark::Sent && !record.retransmitted {
+                if !is_older(record.sent_at, record.end()) {
+                    break;
+                }
+                if !is_due(record.sent_at) {
+                    next = Some(record.sent_at + patience);
+                    break;
+                }
+                self.mark(at, Mark::Lost, &mut |_| {});
+            }
+            at += 1;
+        }
+        self.once_from = self.start_of(at);
+        while let Some(first) = self.resent.first() {
+            let Some(end) = self.end_of_resent(&first) else {
+                self.resent.drop_first();
+                continue;
+            };
+            if !is_older(first.sent_at, end) {
+                break;
+            }
+            if !is_due(first.sent_at) {
+                let due = first.sent_at + patience;
+                next = Some(next.map_or(due, |next| next.min(due)));
+                break;
+            }
+            self.mark_resent(&first);
+            self.resent.drop_first();
+        }
+        (self.lost - before, next)
+    }
+
+    /// Takes note of numbers that were sent again.
+    pub(super) fn note_resent(&mut self, now: Instant, start: SeqNum, end: SeqNum) {
+        let new = Resent { start, len: end.since(start), sent_at: now };
+        if !self.resent.push(new) {
+            self.rebuild_resent();
+            let _ = self.resent.push(new);
+        }
+    }
+
+    /// Makes the list of what was sent again anew from the records.
+    pub(super) fn rebuild_resent(&mut self) {
+        self.resent.clear();
+        let records = self.list.as_slice().get(self.head..).unwrap_or_default();
+        for record in records.iter().filter(|record| record.mark == Mark::Sent && record.retransmitted) {
+            let at = self.resent.list.as_slice().len();
+            let Record { start, len, sent_at, .. } = *record;
+            if !self.resent.list.insert(at, Resent { start, len, sent_at }) {
+                break;
+            }
+        }
+        self.resent.list.as_mut_slice().sort_unstable_by_key(|resent| resent.sent_at);
+    }
+
+    /// Whether a record is what the list says of it still.
+    fn is_current(record: &Record, resent: &Resent) -> bool {
+        record.mark == Mark::Sent && record.retransmitted && record.sent_at == resent.sent_at
+    }
+
+    /// The end of what is under way still of a range that was sent again.
+    fn end_of_resent(&self, resent: &Resent) -> Option<SeqNum> {
+        let end = resent.start + resent.len;
+        let records = self.records().get(self.find(resent.start)..).unwrap_or_default();
+        let within = records.iter().take_while(|record| record.start.before(end)).inspect(|_| self.look());
+        within.filter(|record| Self::is_current(record, resent)).map(Record::end).last()
+    }
+
+    fn mark_resent(&mut self, resent: &Resent) {
+        let end = resent.start + resent.len;
+        let mut at = self.find(resent.start);
+        while let Some(record) = self.records().get(at).copied().filter(|record| record.start.before(end)) {
+            if Self::is_current(&record, resent) {
+                self.mark(at, Mark::Lost, &mut |_| {});
+            }
+            at += 1;
+        }
+    }
+
+    #[cfg(test)]
+    fn look(&self) {
+        self.looked_at.set(self.looked_at.get() + 1);
+    }
+
+    #[cfg(not(test))]
+    #[inline]
+    fn look(&self) {}
+}
