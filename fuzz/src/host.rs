@@ -10,13 +10,14 @@ use netif_memory::VirtualClock;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tcpv4::{Limits, Listener, Tcp};
-use traits::{Cidr, Config, Frame, Instant, Ip, Layer, Receive, RxMeta, Time};
+use traits::{Cidr, Config, Frame, Inbound, Instant, Ip, Layer, Receive, RxMeta, Time};
 use udpv4::{Socket, Udp, callback};
 use wire::{EtherType, Protocol};
 
 use crate::Bytes;
 use crate::device::Device;
 use crate::packet::{self, PEER, STACK};
+use crate::wire_check::{check_datagram, check_taken};
 
 /// Ethernet with little room, so that its bounds are met.
 pub type E<'a> = Ethif<&'a Device<'a>, 8, 4>;
@@ -93,7 +94,9 @@ pub fn with_host<R>(configured: bool, run: impl FnOnce(&Host<'_>) -> R) -> R {
 impl Host<'_> {
     /// Hands a frame up the tower.
     pub fn input(&self, frame: &[u8], meta: RxMeta, dhcp: Option<&dyn Receive>) {
+        let trusted = meta.checksum.is_trusted();
         let echo = callback(|datagram: traits::Datagram<'_>| {
+            check_datagram(frame, &datagram, trusted);
             let _ = traits::Datagrams::send(self.udp, ECHO_PORT, datagram.src, datagram.payload);
         });
         let ports = |port| match port {
@@ -102,10 +105,22 @@ impl Host<'_> {
             68 => dhcp,
             _ => None,
         };
+        let look = |inbound: &Inbound<'_>| {
+            if let Inbound::Packet(packet) = inbound {
+                check_taken(packet);
+            }
+        };
+        let listener = |port| (port == TCP_PORT).then_some(self.listener as _);
         let labels = ethif::listeners().ipv4(|packet| {
             let labels = ipv4::listeners()
-                .tcp(|segment| self.tcp.input(segment, |port| (port == TCP_PORT).then_some(self.listener as _)))
-                .udp(|datagram| self.udp.input(datagram, ports));
+                .tcp(|inbound| {
+                    look(&inbound);
+                    self.tcp.input(inbound, listener);
+                })
+                .udp(|inbound| {
+                    look(&inbound);
+                    self.udp.input(inbound, ports);
+                });
             self.ip.input(packet, labels);
         });
         self.ethernet.input(Frame::new(frame, meta), labels);

@@ -22,6 +22,7 @@ pub mod device;
 pub mod host;
 pub mod mutate;
 pub mod packet;
+mod recorded;
 pub mod seeds;
 pub mod targets;
 pub mod wire_check;
@@ -57,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tower", body: targets::tower, seeds: seeds::tower, runs: 8000 },
     Target { name: "udp", body: targets::udp, seeds: seeds::udp, runs: 8000 },
     Target { name: "virtio", body: targets::virtio, seeds: seeds::virtio, runs: 8000 },
+    Target { name: "xen_ring", body: targets::xen_ring, seeds: seeds::xen_ring, runs: 4000 },
 ];
 
 /// The target of a name.
@@ -76,10 +78,7 @@ pub fn run(body: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> std::io::Result<()> 
     match arguments.as_slice() {
         [] => println!("usage: FILE... | --seeds FOLDER; fuzz/README.md says how to fuzz"),
         [option, folder] if option == "--seeds" => {
-            std::fs::create_dir_all(folder)?;
-            for (index, seed) in seeds().into_iter().enumerate() {
-                std::fs::write(std::path::Path::new(folder).join(format!("seed-{index}")), seed)?;
-            }
+            write_seeds(std::path::Path::new(folder), seeds)?;
         }
         files => {
             for file in files {
@@ -92,13 +91,33 @@ pub fn run(body: fn(&[u8]), seeds: fn() -> Vec<Vec<u8>>) -> std::io::Result<()> 
     Ok(())
 }
 
+/// Writes the seeds as files into the folder that the environment names in
+/// `FUZZ_SEEDS`, for a fuzzer that is about to read its corpus.
+pub fn write_seeds_if_asked(seeds: fn() -> Vec<Vec<u8>>) {
+    let Some(folder) = std::env::var_os("FUZZ_SEEDS") else { return };
+    if let Err(error) = write_seeds(std::path::Path::new(&folder), seeds) {
+        eprintln!("no seeds: {error}");
+    }
+}
+
+fn write_seeds(folder: &std::path::Path, seeds: fn() -> Vec<Vec<u8>>) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (index, seed) in seeds().into_iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{index}")), seed)?;
+    }
+    Ok(())
+}
+
 /// The main function of a program in `fuzz_targets/`: the fuzzer's where one
 /// was asked for, else [`run`].
 #[macro_export]
 macro_rules! program {
     ($name:ident) => {
         #[cfg(fuzzing)]
-        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::targets::$name(data));
+        libfuzzer_sys::fuzz_target!(
+            init: $crate::write_seeds_if_asked($crate::seeds::$name),
+            |data: &[u8]| $crate::targets::$name(data)
+        );
 
         #[cfg(not(fuzzing))]
         fn main() -> std::io::Result<()> {

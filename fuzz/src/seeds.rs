@@ -4,10 +4,24 @@
 use dhcp_client::message::{Code, Header, MessageType, Op, Writer};
 
 use crate::packet::{self, Ipv4, PEER, STACK, Tcp};
+use crate::recorded;
 
 /// A control byte, then frames with their lengths.
 fn with_len(payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u16).to_be_bytes()[..], payload].concat()
+}
+
+/// The longest input that the fuzzer is given.
+const MAX_LEN: usize = 2048;
+
+/// Some of the recorded payloads: short ones, each length once.
+fn some_recorded(protocol: u8) -> Vec<Vec<u8>> {
+    let mut payloads = recorded::payloads(protocol);
+    payloads.retain(|payload| payload.len() <= 400);
+    payloads.sort_by_key(Vec::len);
+    payloads.dedup_by_key(|payload| payload.len());
+    payloads.truncate(16);
+    payloads
 }
 
 /// ARP: a request, an answer, a packet to a host that is asked for, a probe.
@@ -40,6 +54,7 @@ pub fn capture() -> Vec<Vec<u8>> {
             }
             capture.into_writer()
         })
+        .chain(recorded::files().into_iter().filter(|file| file.len() <= 4096))
         .collect()
 }
 
@@ -66,17 +81,22 @@ pub fn dhcp_message() -> Vec<Vec<u8>> {
     let whole = buffer.get(..len).unwrap_or_default().to_vec();
     let options = whole.get(240..).unwrap_or_default().to_vec();
     let overload = vec![53, 1, 5, 52, 1, 3, 6, 8, 1, 1, 1, 1, 2, 2, 2, 2, 255];
-    vec![whole, options, overload, vec![53, 1, 5, 6, 0, 6, 255, 1], vec![53, 1]]
+    let recorded = recorded::payloads(17).into_iter().filter(|datagram| datagram.starts_with(&[0, 67, 0, 68]));
+    let recorded = recorded.filter_map(|datagram| datagram.get(8..).map(<[u8]>::to_vec));
+    let options = [whole, options, overload, vec![53, 1, 5, 6, 0, 6, 255, 1], vec![53, 1]];
+    options.into_iter().chain(recorded).collect()
 }
 
 /// Echo, and errors about what was sent.
 pub fn icmp() -> Vec<Vec<u8>> {
-    vec![
+    let recorded = some_recorded(1).into_iter().map(|message| [&[0, 0][..], &with_len(&message)].concat());
+    let made = [
         vec![0, 1, 5, 0, 1, 0, 1, 9],
         vec![0, 4, 0, 0, 0, 2, 1, 200, 0, 0, 3, 0, 0, 0, 0, 0, 0],
         vec![0, 2, 0, 60, 0, 0, 4, 0, 0, 2, 64, 0, 2, 0, 60, 0, 2, 0, 0, 0, 0, 0],
         vec![0, 0, 0, 8, 13, 0, 0, 0, 0, 0, 0, 0],
-    ]
+    ];
+    made.into_iter().chain(recorded).collect()
 }
 
 /// Options, fragments, addresses.
@@ -153,12 +173,13 @@ pub fn tcp_wire() -> Vec<Vec<u8>> {
     let segment = |options: &[u8]| {
         Ipv4::default().tcp(&Tcp { src: 1, dst: 80, flags: 0x12, options, data: b"data", ..Tcp::default() })
     };
-    vec![
+    let made = [
         segment(&[2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 7]),
         segment(&[1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 20, 0, 0, 0, 30]),
         segment(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
         segment(&[8, 9, 1, 1, 5, 7, 2, 0]),
-    ]
+    ];
+    made.into_iter().chain(some_recorded(6)).collect()
 }
 
 /// Something of everything.
@@ -172,22 +193,31 @@ pub fn tower() -> Vec<Vec<u8>> {
     let ping = Ipv4 { protocol: wire::Protocol::ICMP, ..ip };
     let ping = ping.frame(&ping.icmp(&[8, 0, 0, 0, 0, 1, 0, 1, 1, 2, 3]));
     let raw = |frame: &[u8]| [&[0, 0, 1, 0, 0][..], &with_len(frame)].concat();
-    vec![
+    let recorded = recorded::frames().into_iter().map(|frames| {
+        let short = frames.iter().filter(|frame| frame.len() <= 400);
+        let all = short.fold(vec![0], |all, frame| [all, raw(frame)].concat());
+        all.into_iter().take(MAX_LEN).collect()
+    });
+    let made = [
         [vec![0], raw(&arp), raw(&datagram), raw(&segment), raw(&ping)].concat(),
         [vec![1], vec![0, 0, 1, 0, 8, 255, 255], vec![0, 0, 2, 3, 4, 0, 0]].concat(),
         vec![2, 0, 0, 1, 1, 4, 0, 4, 1, 2, 3, 4, 230, 20, 6, 0, 1, 0, 4, 0, 4, 1, 2, 3, 4],
         vec![0, 0, 0, 1, 2, 3, 0, 0, 0, 1, 0, 0, 0, 0, 2, 255, 255, 0, 4, 1, 2, 3, 4],
-    ]
+    ];
+    made.into_iter().chain(recorded).collect()
 }
 
 /// Datagrams whole, cut short, and with the device's word on them.
 pub fn udp() -> Vec<Vec<u8>> {
-    vec![
+    let recorded = some_recorded(17).into_iter();
+    let recorded = recorded.map(|datagram| [&[0, 0, 1, 0, 0][..], &with_len(&datagram)].concat());
+    let made = [
         vec![0, 0, 1, 0, 1, 0, 9, 4, 1, 2, 3, 4],
         vec![0, 0, 1, 1, 2, 0, 9, 4, 1, 2, 3, 4, 200, 0, 1, 1, 5],
         vec![1, 0, 1, 0, 3, 2, 0, 34, 0, 6, 0, 3, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9],
         vec![1, 0, 1, 0, 4, 0, 0, 7, 0, 9, 64, 0, 100, 0, 4, 0, 0],
-    ]
+    ];
+    made.into_iter().chain(recorded).collect()
 }
 
 /// A plain frame, a blank checksum, a large frame.
@@ -200,11 +230,32 @@ pub fn virtio() -> Vec<Vec<u8>> {
         bytes.extend(&frame);
         bytes
     };
-    vec![
+    let plain = |frame: &Vec<u8>| [&[0; 10][..], frame].concat();
+    let recorded = recorded::frames().into_iter().filter_map(|frames| frames.first().map(plain));
+    let made = [
         message(0, 0, [0; 4]),
         message(1, 0, [0, 0, 34, 16]),
         message(1, 1, [54, 30, 34, 16]),
         message(2, 0, [0; 4]),
         message(1, 1, [54, 0, 134, 16]),
+    ];
+    made.into_iter().chain(recorded).collect()
+}
+
+/// Frames each way, answered and not; pieces, extra info, indices that jump.
+pub fn xen_ring() -> Vec<Vec<u8>> {
+    let (write, answer, publish, small, pieces) = ([0, 0, 0, 60, 0, 0], 6, 14, [8, 60], [13, 20, 255]);
+    let frame = [&small[..], &[7; 60], &[0, 0]].concat();
+    vec![
+        [&[1][..], &write, &[answer, publish, 5], &write].concat(),
+        [&[0][..], &frame, &frame, &[publish], &write, &frame, &[publish]].concat(),
+        [&[1][..], &pieces, &[publish, 9, 0, 0, 0, 0, 0, 60, publish]].concat(),
+        // A large frame, its answers and one too many.
+        vec![0, 0, 2 | 4 | 8, 0x40, 0, 100, 0, answer, 7, 0, 0, 0, 1, publish, 5, 3, 8, 0],
+        // A frame with extra info, a producer that jumps, a state.
+        vec![
+            0, 9, 0, 0, 0, 8, 0, 60, 10, 1, 0, 5, 180, 1, publish, 11, 2, 0, 0, 9, 9, publish, 1, 6, 3, 255,
+            255,
+        ],
     ]
 }

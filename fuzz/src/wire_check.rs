@@ -1,6 +1,8 @@
-//! An independent parser's word on what the stack sends.
+//! Independent parsers' word on what the stack sends, and on what it takes.
 
-use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use etherparse::{ArpEthIpv4Packet, Ipv4HeaderSlice, NetSlice, SlicedPacket, TransportSlice};
+use smoltcp::wire::{DhcpPacket, DhcpRepr};
+use traits::{Datagram, Packet};
 use wire::EtherType;
 
 /// For frames whose payload means nothing (IEEE 802 local experimental).
@@ -14,11 +16,15 @@ pub fn check_sent(frame: &[u8]) {
     }
     let packet = SlicedPacket::from_ethernet(frame)
         .unwrap_or_else(|error| panic!("sent what is no packet: {error}: {frame:02x?}"));
-    let Some(NetSlice::Ipv4(ip)) = &packet.net else {
-        // ARP is the only other kind that the stack speaks.
-        assert_eq!(frame[12..14], [0x08, 0x06], "sent an unknown EtherType");
-        assert!(frame.len() >= 42, "sent a short ARP packet");
-        return;
+    let ip = match &packet.net {
+        Some(NetSlice::Ipv4(ip)) => ip,
+        Some(NetSlice::Arp(arp)) => {
+            let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).expect("ARP of another network");
+            assert!((1..=2).contains(&arp.operation.0), "neither asks nor answers: {arp:?}");
+            assert_eq!(frame[6..12], arp.sender_mac, "speaks for another");
+            return;
+        }
+        Some(NetSlice::Ipv6(_)) | None => panic!("sent an unknown EtherType: {frame:02x?}"),
     };
     let header = ip.header().to_header();
     assert_eq!(header.header_checksum, header.calc_header_checksum(), "IPv4 checksum");
@@ -39,6 +45,9 @@ pub fn check_sent(frame: &[u8]) {
             assert_eq!(usize::from(udp.length()), udp.payload().len() + 8, "UDP length");
             let sum = udp.to_header().calc_checksum_ipv4(&header, udp.payload());
             assert_eq!(Ok(udp.checksum()), sum, "UDP checksum");
+            if (udp.source_port(), udp.destination_port()) == (68, 67) {
+                check_dhcp(udp.payload());
+            }
         }
         Some(TransportSlice::Icmpv4(icmp)) => {
             // Summed up as a receiver does: both zeros are good, where the
@@ -52,4 +61,54 @@ pub fn check_sent(frame: &[u8]) {
         }
         Some(_) | None => {}
     }
+}
+
+/// Panics where a message of the client's is not what another stack's parser
+/// takes for one.
+pub fn check_dhcp(message: &[u8]) {
+    let packet = DhcpPacket::new_checked(message).expect("no DHCP message");
+    let sent = DhcpRepr::parse(&packet).expect("a DHCP message that another refuses");
+    let bytes = packet.options().map(|option| 2 + option.data.len()).sum::<usize>();
+    assert!(message.get(240 + bytes) == Some(&255), "options that do not end: {sent:?}");
+    assert_eq!(packet.opcode(), smoltcp::wire::DhcpOpCode::Request);
+    // RFC 2131 §4.4.1, table 5.
+    assert_eq!((sent.your_ip.octets(), sent.relay_agent_ip.octets()), ([0; 4], [0; 4]), "{sent:?}");
+}
+
+/// Panics where IPv4 hands up what an independent parser reads otherwise.
+pub fn check_taken(packet: &Packet<'_>) {
+    let header = Ipv4HeaderSlice::from_slice(packet.header).expect("took what is no header");
+    let fields = header.to_header();
+    assert_eq!((fields.source, fields.destination), (packet.src.octets(), packet.dst.octets()));
+    assert_eq!((fields.protocol.0, fields.time_to_live), (packet.protocol.0, packet.ttl));
+    if header.more_fragments() || header.fragments_offset().value() != 0 {
+        // Put together of several, this is the header of one of them.
+        return;
+    }
+    assert_eq!(usize::from(header.total_len()), packet.header.len() + packet.payload.len(), "IPv4 length");
+    assert!(same_sum(header.header_checksum(), fields.calc_header_checksum()), "took a wrong IPv4 checksum");
+}
+
+/// Panics where UDP hands up what an independent parser reads otherwise;
+/// `trusted`: the device has answered for the checksum.
+pub fn check_datagram(frame: &[u8], datagram: &Datagram<'_>, trusted: bool) {
+    let packet = SlicedPacket::from_ethernet(frame).expect("took what is no packet");
+    let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("took what is not IPv4: {frame:02x?}") };
+    if ip.payload().fragmented {
+        return;
+    }
+    let Some(TransportSlice::Udp(udp)) = &packet.transport else {
+        panic!("took what is not UDP: {frame:02x?}")
+    };
+    assert_eq!((udp.source_port(), udp.destination_port()), (datagram.src.port(), datagram.dst.port()));
+    assert_eq!(udp.payload(), datagram.payload);
+    if !trusted && udp.checksum() != 0 {
+        let sum = udp.to_header().calc_checksum_ipv4(&ip.header().to_header(), udp.payload());
+        assert!(sum.is_ok_and(|sum| same_sum(udp.checksum(), sum)), "took a wrong UDP checksum");
+    }
+}
+
+/// Whether both mean the same to a receiver, who knows two zeros.
+pub fn same_sum(a: u16, b: u16) -> bool {
+    a == b || [a, b].iter().all(|sum| [0, 0xffff].contains(sum))
 }

@@ -54,4 +54,5 @@ macro_rules! bodies {
 
 bodies! {
     arp capture dhcp dhcp_message icmp ipv4 offload reassembly tcp tcp_pair tcp_wire tower udp virtio
+    xen_ring
 }

@@ -11,6 +11,7 @@ use wire::MacAddr;
 use crate::Bytes;
 use crate::host::{address, random};
 use crate::packet::{PEER, STACK};
+use crate::wire_check::check_dhcp;
 
 /// DHCP's message parser: bytes of any content, behind a fixed part that is
 /// valid or not. What is understood, encoded again, is understood the same.
@@ -104,6 +105,7 @@ pub fn dhcp(data: &[u8]) {
         if let Some(transmit) = machine.transmit() {
             let len = transmit.write(STACK.0, 1500, &options, &mut buffer).expect("a message too long to send");
             let sent = Message::parse(&buffer[..len]).expect("sends what it does not understand");
+            check_dhcp(&buffer[..len]);
             xid = sent.header().xid;
             machine.sent(bytes.u8() < 240);
         }

@@ -13,6 +13,7 @@ mod tcp_wire;
 mod tower;
 mod udp;
 mod virtio;
+mod xen_ring;
 
 pub use arp::arp;
 pub use capture::capture;
@@ -27,3 +28,4 @@ pub use tcp_wire::tcp_wire;
 pub use tower::tower;
 pub use udp::udp;
 pub use virtio::virtio;
+pub use xen_ring::xen_ring;

@@ -1,0 +1,5 @@
+//! Fuzzes [`fuzz::targets::xen_ring`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::program!(xen_ring);
