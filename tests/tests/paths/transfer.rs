@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
-use fata::netif_unix_tap::Tap;
+use fata::netif_unix_tap::{Tap, namespace};
 use fata::os::{self, Os, unix::Unix};
 use fata::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ impl Transfer {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         // Where the system lets its users make namespaces, this one makes all
         // others possible.
-        fata::netif_unix_tap::namespace::enter()?;
+        namespace::enter()?;
         let passed = Arc::new(Mutex::new([Passed::default(); 2]));
         let (done, outcome) = mpsc::channel();
         let (both, told) = (done.clone(), passed.clone());
