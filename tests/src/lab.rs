@@ -5,22 +5,28 @@
 //! starts threads; whatever happens to the child, namespace and tap go with
 //! it. A child that does not end in time is ended.
 
+mod programs;
+mod recording;
+
 use std::env;
 use std::fs;
 use std::io::Read;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use fata::netif_unix_tap::{OpenError, Options, Tap, namespace, setup};
 use fata::os::{self, Os, unix::Unix};
 use fata::prelude::*;
 use fata::traits::Offload;
 use fata_cli::tower::{Addressing, Services, serve};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+pub use programs::{Daemon, Folder, Scratch, daemon, run, try_run};
+pub use recording::{Recorder, Recording};
 
 /// The interface's name in every namespace.
 pub const TAP: &str = "tap0";
@@ -40,11 +46,13 @@ const CASE: &str = "FATA_TEST_CASE";
 pub type Case = (&'static str, fn() -> Result<()>);
 
 /// Runs the case that this process was started for, if it was.
-pub fn child(cases: &[Case]) -> Option<ExitCode> {
+pub fn child<'a>(mut cases: impl Iterator<Item = &'a Case>) -> Option<ExitCode> {
     let name = env::var(CASE).ok()?;
-    let run = || -> Result<()> {
-        let (_, case) = cases.iter().find(|(case, _)| *case == name).context("no such case")?;
+    let mut run = || -> Result<()> {
+        let (_, case) = cases.find(|(case, _)| *case == name).context("no such case")?;
         namespace::enter()?;
+        // Whoever started it may be killed.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         setup::set_up("lo", true)?;
         case()
     };
@@ -187,81 +195,4 @@ fn open<'a>(os: &'a Os<Unix>, setting: &Setting) -> Result<Tap<&'a Os<Unix>>> {
 
 fn explain(error: OpenError) -> anyhow::Error {
     anyhow!(error).context("open a tap in the namespace")
-}
-
-/// Runs a program and returns what it wrote.
-///
-/// # Errors
-///
-/// When it can't be run or fails, with its output.
-pub fn run(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("run {program}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} {arguments:?}: {}\n{text}{errors}", output.status);
-    Ok(text)
-}
-
-/// A program that runs beside the case, and ends with it.
-pub struct Daemon(Child);
-
-impl Daemon {
-    /// Starts it.
-    ///
-    /// # Errors
-    ///
-    /// When it can't be run.
-    pub fn start(program: &str, arguments: &[&str]) -> Result<Self> {
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::inherit())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .with_context(|| format!("start {program}"))?;
-        Ok(Self(child))
-    }
-
-    /// Asks it to end, and waits until it has.
-    ///
-    /// # Errors
-    ///
-    /// When it does not.
-    pub fn stop(mut self) -> Result<()> {
-        run("kill", &["-TERM", &self.0.id().to_string()])?;
-        ensure!(wait(&mut self.0, Duration::from_secs(10)).is_ok(), "did not end");
-        Ok(())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A file that goes when the case ends.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// In the system's folder for such files.
-    pub fn new(name: &str) -> Self {
-        Self(env::temp_dir().join(format!("fata-{}-{name}", std::process::id())))
-    }
-
-    /// Its path, for a command line.
-    pub fn path(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }

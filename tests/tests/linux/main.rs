@@ -7,12 +7,15 @@ mod tcp;
 mod udp;
 
 use std::process::ExitCode;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use tests::lab::{self, Case};
 
-const CASES: &[Case] = &[
+/// Those that need the machine for themselves: a core for each end of the
+/// cable.
+const ALONE: &[Case] = &[
     ("ping_a_thousand_times", icmp::flood),
     ("ping_of_every_size", icmp::sizes),
     ("arping", icmp::arping),
@@ -27,19 +30,40 @@ const CASES: &[Case] = &[
     ("closed_port_refuses", tcp::closed),
     ("connects_to_the_kernel", tcp::outgoing),
     ("other_mtu", tcp::small_mtu),
-    ("lease_from_dnsmasq", dhcp::dnsmasq),
     ("tshark_finds_nothing_wrong", capture::clean),
 ];
 
+/// How many of the others, which wait most of the time, run at once.
+const AT_ONCE: usize = 6;
+
+/// How long a case may take.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Held for writing by a case that runs alone, for reading by the others.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 fn main() -> ExitCode {
-    if let Some(code) = lab::child(CASES) {
+    let others = dhcp::CASES;
+    if let Some(code) = lab::child(ALONE.iter().chain(others)) {
         return code;
     }
     let mut arguments = Arguments::from_args();
-    // Two cores: one for each end of the cable.
-    arguments.test_threads.get_or_insert(1);
-    let trials = CASES
-        .iter()
-        .map(|&(name, _)| Trial::test(name, move || Ok(lab::in_child(name, Duration::from_secs(240))?)));
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let alone = ALONE.iter().map(|&(name, _)| {
+        Trial::test(name, move || {
+            let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+            run(name)
+        })
+    });
+    let others = others.iter().map(|&(name, _)| {
+        Trial::test(name, move || {
+            let _beside_others = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+            run(name)
+        })
+    });
+    libtest_mimic::run(&arguments, alone.chain(others).collect()).exit_code()
+}
+
+fn run(name: &str) -> Result<(), Failed> {
+    Ok(lab::in_child(name, LIMIT)?)
 }

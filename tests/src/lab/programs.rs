@@ -1,0 +1,155 @@
+//! Other programs beside a case, and files for them.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::wait;
+
+/// Runs a program and returns what it wrote.
+///
+/// # Errors
+///
+/// When it can't be run or fails, with its output.
+pub fn run(program: &str, arguments: &[&str]) -> Result<String> {
+    let (succeeded, text) = try_run(program, arguments)?;
+    ensure!(succeeded, "{program} {arguments:?} failed:\n{text}");
+    Ok(text)
+}
+
+/// Runs a program and returns whether it succeeded, and what it wrote.
+///
+/// # Errors
+///
+/// When it can't be run.
+pub fn try_run(program: &str, arguments: &[&str]) -> Result<(bool, String)> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {program}"))?;
+    let text = [output.stdout.as_slice(), b"\n"].concat();
+    let text = if output.stderr.is_empty() { output.stdout } else { [text, output.stderr].concat() };
+    Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// A program that runs beside the case, and ends with it.
+pub struct Daemon(Child);
+
+impl Daemon {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be run.
+    pub fn start(program: &str, arguments: &[&str]) -> Result<Self> {
+        Self::start_with(program, arguments, &[])
+    }
+
+    /// Starts it with additions to its environment.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be run.
+    pub fn start_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        // A case that is killed does not get to end it.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", program])
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::inherit())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .with_context(|| format!("start {program}"))?;
+        Ok(Self(child))
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn stop(mut self) -> Result<()> {
+        run("kill", &["-TERM", &self.0.id().to_string()])?;
+        wait(&mut self.0, Duration::from_secs(10)).context("does not end when asked")?;
+        Ok(())
+    }
+
+    /// Ends it as a failure of power would.
+    pub fn kill(self) {}
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Where a server's program is: on the path, where a system keeps its daemons,
+/// or where `cargo xtask install` unpacks those that should not run by
+/// themselves.
+///
+/// # Errors
+///
+/// When it is nowhere.
+pub fn daemon(name: &str) -> Result<PathBuf> {
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/usr/sbin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into(), unpacked]);
+    let found = folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()));
+    found.with_context(|| format!("{name} is not installed: `cargo xtask install`"))
+}
+
+/// A file that goes when the case ends.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// In the system's folder for such files.
+    pub fn new(name: &str) -> Self {
+        Self(env::temp_dir().join(format!("fata-{}-{name}", std::process::id())))
+    }
+
+    /// Its path, for a command line.
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A folder that goes when the case ends, with all that is in it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// In the system's folder for such files.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made.
+    pub fn new(name: &str) -> Result<Self> {
+        let path = env::temp_dir().join(format!("fata-{}-{name}", std::process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    /// The path of a file in it, for a command line.
+    pub fn file(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
