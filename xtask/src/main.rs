@@ -7,6 +7,7 @@ mod bench;
 mod checks;
 mod footprint;
 mod install;
+mod paths;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -35,6 +36,9 @@ enum Command {
     Install,
     /// Measure the stack beside its rivals, in one run; not part of the tests.
     Bench(bench::Arguments),
+    /// Measure the stack over paths with delay, loss and reordering, beside
+    /// Linux; not part of the tests.
+    Paths(paths::Arguments),
     /// Build the tower without std and print how many instructions its
     /// receive path has.
     Footprint,
@@ -48,6 +52,7 @@ fn main() -> Result<()> {
         Command::Test { only, no_install } => checks::run(&shell, only.as_deref(), !no_install),
         Command::Install => install::all(&shell).map(drop),
         Command::Bench(arguments) => bench::run(&shell, &arguments),
+        Command::Paths(arguments) => paths::run(&shell, &arguments),
         Command::Footprint => footprint::print(&shell),
     }
 }
