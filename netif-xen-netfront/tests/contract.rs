@@ -105,7 +105,7 @@ fn a_checksum_that_the_backend_would_not_find_is_completed() {
         queues[0].copy_from(request.gref.get(), request.offset.get().into(), &mut bytes).unwrap();
         assert_eq!(wire::checksum(&bytes[34..]), 0);
         // A place outside of the frame can't be met at all.
-        send(&front, TxMeta::NONE.with_checksum(34, 99), &fragment).unwrap();
+        send(&front, TxMeta::NONE.with_checksum(34, 98), &fragment).unwrap();
         assert!(queues[0].take_tx().is_none());
         assert_eq!((front.counters().tx_refused, front.statistics().tx_dropped), (1, 1));
     });

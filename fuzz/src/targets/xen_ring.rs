@@ -150,7 +150,7 @@ fn write(bytes: &mut Bytes<'_>, front: &Front<'_, '_>) {
     let len = usize::from(bytes.u16());
     let mut meta = TxMeta::NONE.with_more(flags & 1 != 0);
     if flags & 2 != 0 {
-        meta = meta.with_checksum(34, if flags & 4 != 0 { 16 } else { bytes.u8().into() });
+        meta = meta.with_checksum(34, if flags & 4 != 0 { 16 } else { u16::from(bytes.u8()) * 2 % 510 });
     }
     if let Some(size) = NonZeroU16::new(bytes.u8().into())
         && flags & 8 != 0
