@@ -49,6 +49,11 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethernet for Ethi
         let now = self.network.now();
         let taken = self.arp.borrow_mut().own.add(address, now);
         if taken {
+            // Whoever was asked for under this address before is no neighbour
+            // now, nor is the answer that did not come then one for later.
+            if self.arp.borrow_mut().cache.forget(address) {
+                self.events.wake();
+            }
             self.drive(now, false);
             self.rearm();
         }

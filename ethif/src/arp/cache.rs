@@ -158,6 +158,12 @@ impl<const N: usize> Cache<N> {
         Learnt::Entry
     }
 
+    /// Forgets a host. Returns whether there was anything to forget.
+    pub(crate) fn forget(&mut self, address: Ipv4Addr) -> bool {
+        let place = self.position(address).and_then(|index| self.entries.get_mut(index));
+        place.and_then(Option::take).is_some()
+    }
+
     /// Gives up, at `now`, on whom was asked for often enough. Returns how
     /// many there were.
     pub(crate) fn advance(&mut self, now: Instant) -> u64 {

@@ -40,6 +40,27 @@ fn an_address_that_is_there_already_is_not_announced_again() {
     assert_eq!(net.take().len(), 1);
 }
 
+/// A host looks for an address, takes it, gives it up and looks again, all
+/// within the second between two requests: the second look asks as the first
+/// did, and nothing of the first is repeated.
+#[test]
+fn what_was_known_of_an_address_is_forgotten_when_it_is_taken() {
+    let net = Mock::new();
+    let e = Ethif::connect(&net);
+    let asked = Arp { op: 1, sender: (OWN, std::net::Ipv4Addr::UNSPECIFIED), target: (MacAddr::ZERO, OWN_IP) };
+    for _ in 0..2 {
+        let mut query = pin!(e.query_arpv4(OWN_IP));
+        assert!(once(query.as_mut()).is_pending());
+        assert_eq!(arps(&net.take()), [(0, MacAddr::BROADCAST, asked)]);
+        assert!(e.add_ipv4(OWN_IP));
+        assert_eq!(once(query.as_mut()), Poll::Ready(Ok(OWN)));
+        assert_eq!(arps(&net.take()), [(0, MacAddr::BROADCAST, announcement())]);
+        e.remove_ipv4(OWN_IP);
+    }
+    run(&e, secs(20));
+    assert_eq!(net.take().len(), 0);
+}
+
 #[test]
 fn an_announcement_waits_for_room() {
     let net = Mock::new();
