@@ -3,6 +3,7 @@
 use traits::Instant;
 
 use super::Buffers;
+use super::path::PathProbe;
 use super::timers::Timers;
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes};
@@ -33,6 +34,8 @@ pub(super) struct Busy<B: Backing> {
     /// Without SACK: duplicate acknowledgements up to here are echoes of a
     /// recovery that has ended (RFC 6582 §3.2, step 1).
     pub(super) barrier: Option<SeqNum>,
+    /// A larger segment that is under way, to see whether it arrives.
+    pub(super) path_probe: Option<PathProbe>,
     pub(super) tuning: Tuning,
 }
 
@@ -59,6 +62,7 @@ impl<B: Backing> Default for Busy<B> {
             limited: None,
             small_end: None,
             barrier: None,
+            path_probe: None,
             tuning: Tuning::default(),
         }
     }

@@ -34,8 +34,9 @@ impl<B: Backing> Connection<B> {
             ts: Clock::default(),
             rtt: RttEstimator::default(),
             window: Cwnd { cwnd: 0, ssthresh: Cwnd::UNKNOWN },
-            peer_mss: Mss::DEFAULT.bytes(),
             mtu: 0,
+            path_cap: super::path::NO_CAP,
+            path_probe_after: 0,
             mss: 0,
             retries: 0,
             keepalive_probes: 0,
@@ -78,7 +79,7 @@ impl<B: Backing> Connection<B> {
             connection.flags.insert(Flags::TIMESTAMPS);
             connection.ts = Clock { offset, recent, recent_at: Self::millis(now) };
         }
-        connection.peer_mss = passive.mss.bytes();
+        connection.snd.mss = passive.mss.bytes();
         connection.update_mss();
         connection.rcv.start(passive.irs, u32::from(passive.advertised.0));
         connection.snd.wnd = u32::from(passive.window.0);
@@ -185,7 +186,7 @@ impl<B: Backing> Connection<B> {
             self.ts.recent = timestamps.value;
             self.ts.recent_at = Self::millis(now);
         }
-        self.peer_mss = peer.mss.unwrap_or(Mss::DEFAULT).bytes();
+        self.snd.mss = peer.mss.unwrap_or(Mss::DEFAULT).bytes();
         self.update_mss();
     }
 

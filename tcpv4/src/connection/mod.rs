@@ -11,6 +11,7 @@ mod input;
 mod limits;
 mod outcome;
 mod output;
+mod path;
 mod recover;
 mod settings;
 mod shell;
@@ -75,10 +76,13 @@ pub struct Connection<B: Backing> {
     ts: Clock,
     rtt: RttEstimator,
     window: Cwnd,
-    /// What the peer takes in a segment.
-    peer_mss: u16,
     /// The largest packet of the path.
     mtu: u16,
+    /// The largest packet that is known to arrive, where the path was found
+    /// to swallow larger ones.
+    path_cap: u16,
+    /// When that is put to the test again, in seconds.
+    path_probe_after: u16,
     /// Data in a full segment: what peer and path take, less the timestamps.
     mss: u16,
     /// Timeouts, or probes, without an answer.
@@ -236,17 +240,14 @@ impl<B: Backing> Connection<B> {
 
     /// Takes the path's MTU.
     fn set_mtu(&mut self, mtu: usize) {
-        let mtu = mtu.min(usize::from(u16::MAX)) as u16;
+        let mtu = mtu.min(usize::from(self.path_cap)) as u16;
         if self.mtu != mtu {
             self.mtu = mtu;
             self.update_mss();
         }
     }
 
-    /// RFC 9293 §3.7.1, RFC 6691: what options take comes off the data.
     fn update_mss(&mut self) {
-        let path = crate::Mss::for_mtu(usize::from(self.mtu)).bytes();
-        let options = if self.flags.contains(Flags::TIMESTAMPS) { 12 } else { 0 };
-        self.mss = path.min(self.peer_mss) - options;
+        self.mss = self.mss_for(self.mtu);
     }
 }

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use traits::Instant;
 
+use super::path::NO_CAP;
 use super::stamp::Stamp;
 use super::timers::Timer;
 use super::{Budget, Connection, Flags, State};
@@ -138,7 +139,7 @@ impl<B: Backing> Connection<B> {
         let busy = self.busy.get_mut();
         let is_probe_due = busy.is_some_and(|busy| busy.recovery.tail_probe.is_due);
         self.due_lost(now, &sizes)
-            .or_else(|| self.due_new(now, &sizes, is_probe_due))
+            .or_else(|| self.due_new(now, &sizes, budget.mtu, is_probe_due))
             .or_else(|| if is_probe_due { self.due_tail(now, &sizes) } else { None })
     }
 
@@ -201,13 +202,18 @@ impl<B: Backing> Connection<B> {
 
     /// Numbers that were not sent before. `is_probe`: one segment beyond the
     /// congestion window.
-    fn due_new(&mut self, now: Instant, sizes: &Sizes, is_probe: bool) -> Option<Transmit> {
+    fn due_new(&mut self, now: Instant, sizes: &Sizes, mtu: usize, is_probe: bool) -> Option<Transmit> {
         let unsent = self.unsent();
         if unsent == 0 && !self.is_fin_unsent() {
             return None;
         }
         self.restart_after_idle(now);
         let room = if is_probe { sizes.mss } else { self.congestion_room() };
+        if self.path_cap != NO_CAP
+            && let Some(probe) = self.due_path_probe(now, mtu, room)
+        {
+            return Some(probe);
+        }
         let usable = self.snd.usable();
         let is_empty = self.snd.outstanding() == 0;
         if room < sizes.mss.min(unsent) && !is_empty {

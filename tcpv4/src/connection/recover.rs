@@ -19,6 +19,7 @@ impl<B: Backing> Connection<B> {
     /// Takes what an acknowledgement told.
     pub(super) fn recover(&mut self, now: Instant, news: &News) {
         self.take_rtt(now, news);
+        self.check_path_probe();
         let mss = u32::from(self.mss);
         let has_sack = self.flags.contains(Flags::SACK);
         let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
@@ -315,6 +316,7 @@ impl<B: Backing> Recoverer<'_, B> {
         let is_open = self.busy.recovery.phase == Phase::Open;
         match self.busy.recovery.phase {
             Phase::Recovery | Phase::Loss => return false,
+            Phase::Open if self.busy.is_only_probe_lost() => return false,
             Phase::Open => self.remember_and_congest(),
             // The window was reduced for this window of data already.
             Phase::Reduced => self.busy.recovery.recover = self.nxt,

@@ -105,6 +105,9 @@ impl<B: Backing> Connection<B> {
             self.flags.insert(Flags::PROBE_DUE);
         }
         self.retries = self.retries.saturating_add(1);
+        if is_under_way {
+            self.suspect_black_hole(now);
+        }
         self.rtt.back_off();
         self.arm_retransmit(now);
         if self.retries >= DOUBTFUL_RETRIES { Events::DOUBTFUL } else { Events::empty() }

@@ -80,6 +80,7 @@ impl<B: Backing> Connection<B> {
         let (start, end) = (transmit.seq, transmit.end());
         let len = end.since(start);
         let nxt = self.snd.nxt;
+        self.path_probe_lost(now, start, end);
         let busy = self.busy.get_or_default();
         busy.scoreboard.retransmitted(now, start, end);
         busy.recovery.undo.retransmitted(Self::millis(now), len);

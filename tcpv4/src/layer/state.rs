@@ -303,6 +303,12 @@ impl<S: Storage> State<S> {
         }
     }
 
+    /// When the first of those that were answered is due.
+    pub(crate) fn half_open_deadline(&self) -> Option<Instant> {
+        let first = self.half_open_lists.iter().skip(1).filter_map(|list| list.front());
+        first.filter_map(|slot| self.half_open.get(slot)).map(|half_open| half_open.deadline).min()
+    }
+
     pub(crate) fn unlink_half_open(&mut self, slot: u32) {
         let Some(half_open) = self.half_open.get(slot) else { return };
         let which = if half_open.owed { 0 } else { usize::from(half_open.attempts) };

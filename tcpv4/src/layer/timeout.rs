@@ -47,6 +47,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     fn handle_half_open_timeouts(&self, state: &mut State<S>, now: Instant) {
+        if state.half_open.len() == 0 {
+            return;
+        }
         for which in 1..state.half_open_lists.len() {
             while let Some(slot) = state.half_open_lists.get(which).and_then(|list| list.front()) {
                 let Some(half_open) = state.half_open.get(slot).filter(|h| h.deadline <= now) else { break };
@@ -63,8 +66,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// When something is due next, after `now`.
     pub(super) fn next_timeout(&self, now: Instant) -> Option<Instant> {
         let state = self.state.borrow();
-        let half_open = state.half_open_lists.iter().skip(1).filter_map(|list| list.front());
-        let half_open = half_open.filter_map(|slot| state.half_open.get(slot)).map(|h| h.deadline).min();
+        let half_open = if state.half_open.len() == 0 { None } else { state.half_open_deadline() };
         let time_wait = state.time_wait_list.front().and_then(|slot| state.time_wait.get(slot));
         let first =
             [state.timers.next(), half_open, time_wait.map(|t| t.deadline)].into_iter().flatten().min()?;

@@ -1,7 +1,7 @@
 //! The send sequence space.
 
 use crate::segment::Segment;
-use crate::{SeqNum, WindowScale};
+use crate::{Mss, SeqNum, WindowScale};
 
 /// The send sequence space (RFC 9293 §3.3.1).
 ///
@@ -22,13 +22,23 @@ pub(crate) struct SendWindow {
     wl1: SeqNum,
     /// MAX.SND.WND: the largest window that the peer has told.
     pub(crate) max_wnd: u32,
+    /// What the peer takes in a segment, options included.
+    pub(crate) mss: u16,
     /// Snd.Wind.Shift.
     pub(crate) scale: WindowScale,
 }
 
 impl SendWindow {
     pub(crate) const fn new(iss: SeqNum) -> Self {
-        Self { una: iss, nxt: iss, wnd: 0, wl1: SeqNum::new(0), max_wnd: 0, scale: WindowScale::ZERO }
+        Self {
+            una: iss,
+            nxt: iss,
+            wnd: 0,
+            wl1: SeqNum::new(0),
+            max_wnd: 0,
+            mss: Mss::DEFAULT.bytes(),
+            scale: WindowScale::ZERO,
+        }
     }
 
     /// SND.UNA + SND.WND.
