@@ -29,11 +29,11 @@ fn full_segments_without_answer_are_tried_smaller() {
     let mut s = Script::open(&start());
     s.write(1460);
     s.expect(seg().seq(1).len(1460));
-    // The tail loss probe comes before; the third timeout makes it smaller.
+    // The tail loss probe comes before; the fourth timeout makes it smaller.
     s.run(400);
     s.discard();
     assert_eq!(s.connection.info().mss, 1460);
-    while s.connection.info().timeouts < 3 {
+    while s.connection.info().timeouts < 4 {
         s.run(s.rto());
     }
     assert_eq!(s.connection.info().mss, 1024);

@@ -20,9 +20,10 @@ pub(super) const NO_CAP: u16 = u16::MAX;
 const LADDER: [u16; 10] = [296, 552, 1064, 1280, 1400, 1460, 1492, 1500, 4352, 9000];
 const DOWN: usize = 3;
 
-/// Timeouts in a row after which the size is suspected (Linux's
+/// The timeout in a row with which the size is suspected: three
+/// retransmissions have gone unanswered (Linux's
 /// `tcp_retries1`).
-const SUSPICIOUS_RETRIES: u8 = 3;
+const SUSPICIOUS_RETRIES: u8 = 4;
 
 /// After a probe was lost, the next waits this long, in seconds (as Linux;
 /// RFC 4821 §7.2 asks for some minutes).
