@@ -10,12 +10,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use traits::Instant;
 
+use super::clock;
 use super::console::{Console, Output};
 use super::events::{Channel, Events, Port};
 use super::pages::{Exhausted, Outgoing, Shared, Sharing};
 use super::store::Store;
 use super::window::Window;
-use super::clock;
 use crate::run::Wait;
 use crate::{Bottom, Notify};
 

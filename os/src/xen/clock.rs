@@ -7,8 +7,7 @@ use core::time::Duration;
 use super::window::Window;
 
 /// The time fields of the first processor, in the shared page.
-const TIME: usize =
-    offset_of!(xen_sys::shared_info, vcpu_info) + offset_of!(xen_sys::vcpu_info, time);
+const TIME: usize = offset_of!(xen_sys::shared_info, vcpu_info) + offset_of!(xen_sys::vcpu_info, time);
 
 /// How the counter relates to time, as Xen has it at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

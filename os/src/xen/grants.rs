@@ -162,7 +162,8 @@ mod tests {
     fn the_table_grows_to_what_xen_allows() {
         let grants = Grants::new(frame);
         let all = 2 * ENTRIES - grant::RESERVED;
-        let references: Vec<_> = (0..all).map(|i| grants.permit(0, i as usize * PAGE, false).unwrap()).collect();
+        let references: Vec<_> =
+            (0..all).map(|i| grants.permit(0, i as usize * PAGE, false).unwrap()).collect();
         assert_eq!(grants.permit(0, 0, false), Err(NoGrant));
         let mut sorted = references.clone();
         sorted.sort_unstable();

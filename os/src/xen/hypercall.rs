@@ -98,9 +98,7 @@ pub(super) fn poll(ports: &mut [u32], until: u64) {
     let count = u32::try_from(ports.len()).unwrap_or_default();
     let mut argument = xen_sys::sched_poll { ports: ports.as_mut_ptr(), nr_ports: count, timeout: until };
     // SAFETY: the argument is the operation's, and `ports` as long as it says.
-    let _ = unsafe {
-        operation(xen_sys::__HYPERVISOR_sched_op, xen_sys::SCHEDOP_poll as usize, &mut argument)
-    };
+    let _ = unsafe { operation(xen_sys::__HYPERVISOR_sched_op, xen_sys::SCHEDOP_poll as usize, &mut argument) };
 }
 
 /// Ends the guest, with a reason of `SHUTDOWN_…`.
@@ -132,8 +130,7 @@ pub(super) unsafe fn map(space: u32, index: u64, address: usize) -> bool {
     let frame = (address / abi::PAGE) as u64;
     let mut argument = memory::AddToPhysmap { domain: DOMID_SELF, size: 0, space, index, frame };
     // SAFETY: the argument is the operation's, the place is the caller's word.
-    let status =
-        unsafe { operation(xen_sys::__HYPERVISOR_memory_op, memory::ADD_TO_PHYSMAP, &mut argument) };
+    let status = unsafe { operation(xen_sys::__HYPERVISOR_memory_op, memory::ADD_TO_PHYSMAP, &mut argument) };
     status == 0
 }
 
@@ -142,9 +139,7 @@ pub(super) unsafe fn map(space: u32, index: u64, address: usize) -> bool {
 pub(super) fn guest_handle() -> [u8; 16] {
     let mut handle = [0; 16];
     // SAFETY: the argument is the operation's: 16 bytes.
-    let _ = unsafe {
-        operation(xen_sys::__HYPERVISOR_xen_version, abi::XENVER_GUEST_HANDLE, &mut handle)
-    };
+    let _ = unsafe { operation(xen_sys::__HYPERVISOR_xen_version, abi::XENVER_GUEST_HANDLE, &mut handle) };
     handle
 }
 
@@ -153,7 +148,5 @@ pub(super) fn guest_handle() -> [u8; 16] {
 pub(super) fn pause() {
     let mut nothing = 0_u32;
     // SAFETY: the operation ignores its argument.
-    let _ = unsafe {
-        operation(xen_sys::__HYPERVISOR_sched_op, xen_sys::SCHEDOP_yield as usize, &mut nothing)
-    };
+    let _ = unsafe { operation(xen_sys::__HYPERVISOR_sched_op, xen_sys::SCHEDOP_yield as usize, &mut nothing) };
 }

@@ -63,18 +63,15 @@ pub(super) unsafe fn set_up() {
     let place = TABLES.0.get();
     // SAFETY: the only reference there ever is, by the caller's word.
     let tables = unsafe { &mut *place };
-    // SAFETY: a symbol of `boot.s`, of which the address alone is used.
-    let stubs = unsafe { &raw const exception_stubs }.addr() as u64;
+    let stubs = (&raw const exception_stubs).addr() as u64;
     for (vector, gate) in (0..).zip(&mut tables.gates) {
         *gate = interrupt_gate(stubs + vector * STUB as u64);
     }
     let stack = tables.stack.as_ptr_range().end.addr() as u64;
     // The first of seven stacks by interrupt: words 9 and 10 (Intel Software
     // Developer's Manual, volume 3, §8.7).
-    if let [.., _, _] = tables.task {
-        tables.task[9] = stack as u32;
-        tables.task[10] = (stack >> 32) as u32;
-    }
+    tables.task[9] = stack as u32;
+    tables.task[10] = (stack >> 32) as u32;
     let task = ptr::from_ref(&tables.task).addr() as u64;
     tables.segments = [0, 0x0020_9a00_0000_0000, task_segment(task), task >> 32];
     let pointer = |base: usize, len: usize| Pointer { limit: len as u16 - 1, base: base as u64 };

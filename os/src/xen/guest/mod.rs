@@ -71,10 +71,13 @@ pub fn run<T>(main: impl AsyncFnOnce(&Os<Xen>) -> T) -> ! {
     };
     let end = os.run(async { crate::race!(program, asked) });
     let console = os.console();
-    traits::Console::log(&console, match end {
-        control::End::Poweroff => "poweroff",
-        control::End::Reboot => "reboot",
-    });
+    traits::Console::log(
+        &console,
+        match end {
+            control::End::Poweroff => "poweroff",
+            control::End::Reboot => "reboot",
+        },
+    );
     drain(&os);
     hypercall::shutdown(end.reason())
 }
@@ -100,11 +103,12 @@ fn drain(os: &Os<Xen>) {
 fn begin() -> Xen {
     // SAFETY: what the boot code found in `ebx`.
     let Some(start) = (unsafe { Start::read(START.load(Ordering::Relaxed)) }) else {
-        panic::crash(format_args!("no start info of version 1: not started as a PVH guest by Xen 4.11 or later"));
+        panic::crash(format_args!(
+            "no start info of version 1: not started as a PVH guest by Xen 4.11 or later"
+        ));
     };
     find_hypercalls();
-    // SAFETY: addresses alone are used.
-    let program = unsafe { Range { start: (&raw const image_start).addr(), end: (&raw const image_end).addr() } };
+    let program = Range { start: (&raw const image_start).addr(), end: (&raw const image_end).addr() };
     // SAFETY: that is where the program is; the memory map is the tool stack's.
     unsafe { start.free(program, |range| heap::add(range)) };
     let console = page_and_port(hvm::CONSOLE_FRAME, hvm::CONSOLE_PORT, "console");
@@ -135,8 +139,7 @@ fn find_hypercalls() {
     });
     let Some(base) = base else { panic::crash(format_args!("no Xen under this program")) };
     let register = __cpuid(base + cpuid::HYPERCALL_PAGE).ebx;
-    // SAFETY: the address alone is used.
-    let page = unsafe { &raw const hypercall_page }.expose_provenance();
+    let page = (&raw const hypercall_page).expose_provenance();
     // SAFETY: writing a page's address to that register has Xen fill the page,
     // which is kept for that.
     unsafe {

@@ -39,7 +39,8 @@ impl Write for Port {
 /// Says `what`, and ends the guest as one that has crashed.
 pub(super) fn crash(what: fmt::Arguments<'_>) -> ! {
     if !PANICKED.swap(true, Ordering::Relaxed) {
-        let base = core::ptr::NonNull::new(core::ptr::with_exposed_provenance_mut(PAGE.load(Ordering::Relaxed)));
+        let base =
+            core::ptr::NonNull::new(core::ptr::with_exposed_provenance_mut(PAGE.load(Ordering::Relaxed)));
         // What cannot be said cannot be helped.
         let _ = match base {
             Some(base) => {

@@ -73,8 +73,8 @@ impl Start {
     ///
     /// As [`command_line`](Self::command_line).
     unsafe fn end(&self) -> usize {
-        let map = self.info.memory_map as usize
-            + self.info.memory_map_entries as usize * size_of::<MemoryMapEntry>();
+        let map =
+            self.info.memory_map as usize + self.info.memory_map_entries as usize * size_of::<MemoryMapEntry>();
         let modules = self.info.module_list as usize + self.info.modules as usize * 32;
         // SAFETY: the caller's word.
         let line = unsafe { self.command_line() };

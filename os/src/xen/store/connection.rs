@@ -79,12 +79,7 @@ impl Connection {
     }
 
     /// Makes a request of `parts`; its number.
-    pub(super) fn request(
-        &mut self,
-        kind: Kind,
-        transaction: u32,
-        parts: &[&[u8]],
-    ) -> Result<u32, StoreError> {
+    pub(super) fn request(&mut self, kind: Kind, transaction: u32, parts: &[&[u8]]) -> Result<u32, StoreError> {
         if self.broken || self.requests.len() >= UNDER_WAY {
             return Err(StoreError::Refused);
         }

@@ -195,8 +195,7 @@ fn a_watch_fires_at_the_beginning_and_at_each_change() {
 #[test]
 fn watches_and_requests_are_bounded() {
     let (store, mut daemon, _) = pair();
-    let watches: Vec<_> =
-        (0..64).map(|_| finish(&store, &mut daemon, store.watch("a")).unwrap()).collect();
+    let watches: Vec<_> = (0..64).map(|_| finish(&store, &mut daemon, store.watch("a")).unwrap()).collect();
     assert_eq!(finish(&store, &mut daemon, store.watch("a")).err(), Some(StoreError::Refused));
     drop(watches);
     finish(&store, &mut daemon, store.read("a")).unwrap_err();
