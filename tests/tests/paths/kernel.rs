@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use fata::netif_unix_tap::{Options, Tap, namespace, setup};
@@ -56,13 +56,13 @@ pub(crate) fn listen(at: SocketAddrV4) -> Result<TcpListener> {
 /// Takes one connection, and what comes.
 pub(crate) fn receive(listener: &TcpListener, amount: Amount) -> Result<Received> {
     let (mut flow, _) = listener.accept()?;
-    let mut receiver = Receiver::new(amount);
+    let (mut receiver, start) = (Receiver::new(amount), Instant::now());
     let mut buffer = vec![0; PIECE];
-    while let Some(left) = receiver.left() {
+    while let Some(left) = amount.lasting.checked_sub(start.elapsed()) {
         flow.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
         match flow.read(&mut buffer) {
             Ok(0) => return receiver.finish(true),
-            Ok(len) => receiver.take(&buffer[..len])?,
+            Ok(len) => receiver.take(start.elapsed(), &buffer[..len])?,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => bail!("reading: {error}"),
         }

@@ -6,6 +6,7 @@
 
 mod kernel;
 mod path;
+mod simulated;
 mod stack;
 mod stream;
 mod table;
@@ -20,13 +21,17 @@ use clap::Parser;
 use libtest_mimic::Trial;
 use path::Path;
 use stream::Amount;
-use transfer::{Stack, Transfer};
+use transfer::{Outcome, Stack, Transfer};
+
+/// A transfer to be made once in virtual time, for whoever looks into one.
+const SIMULATE: &str = "FATA_SIMULATE";
 
 fn main() -> ExitCode {
     if let Some(transfer) = Transfer::of_child() {
-        return ended(transfer.and_then(Transfer::make_here).map(|outcome| {
-            println!("{}", serde_json::to_string(&outcome).unwrap_or_default());
-        }));
+        return ended(transfer.and_then(Transfer::make_here).map(print));
+    }
+    if let Ok(transfer) = env::var(SIMULATE) {
+        return ended(transfer.parse::<Transfer>().and_then(|transfer| transfer.simulate()).map(print));
     }
     if env::args().any(|argument| argument == "--measure") {
         return ended(table::measure(&table::Arguments::parse()));
@@ -34,6 +39,10 @@ fn main() -> ExitCode {
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
     libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+fn print(outcome: Outcome) {
+    println!("{}", serde_json::to_string(&outcome).unwrap_or_default());
 }
 
 fn ended(result: Result<()>) -> ExitCode {

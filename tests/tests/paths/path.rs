@@ -46,21 +46,22 @@ impl Path {
         frames.max(QUEUE) as usize
     }
 
-    fn line(&self) -> Settings {
+    pub(crate) fn line(&self) -> Settings {
         let settings = Settings::new().with_rate(self.rate).with_delay(Duration::from_micros(self.rtt / 2));
         // Small frames are many more than large ones, and none is to be lost
         // for want of memory.
         settings.with_queue(self.queue(), WhenFull::Drop).with_capacity(1 << 16)
     }
 
-    fn impairments(&self) -> Impairments {
+    pub(crate) fn impairments(&self) -> Impairments {
         Impairments::NONE
             .with_loss(Probability::per_million(self.loss))
             .with_reordering(Probability::per_million(self.reordering), Duration::from_micros(self.rtt / 2))
     }
 
-    fn random(&self, direction: u64) -> ChaCha8Rng {
-        ChaCha8Rng::seed_from_u64(self.seed << 1 | direction)
+    /// What draws for frames from the left, 0, or from the right, 1.
+    pub(crate) fn random(&self, direction: u64) -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(self.seed << 2 | direction)
     }
 }
 
@@ -133,8 +134,10 @@ pub(crate) async fn carry(
         ended.map_err(Error::from)
     };
     let ways = async {
-        let (to_left, to_right) =
-            (a.listen(|frame| cross(frame, left, &refused[1])), b.listen(|frame| cross(frame, right, &refused[0])));
+        let (to_left, to_right) = (
+            a.listen(|frame| cross(frame, left, &refused[1])),
+            b.listen(|frame| cross(frame, right, &refused[0])),
+        );
         match fata::os::race!(to_left, to_right, a.run(os), b.run(os)) {
             Ok(never) | Err(never) => match never {},
         }

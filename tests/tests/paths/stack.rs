@@ -4,13 +4,14 @@
 use std::env;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use fata::netif_unix_tap::{Options, Tap};
 use fata::os::{self, Os, unix::Unix};
 use fata::prelude::*;
-use fata::traits::MacAddr;
+use fata::traits::{Instant, MacAddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
 
 use crate::stream::{Amount, PIECE, Received, Receiver, piece};
@@ -46,63 +47,76 @@ pub(crate) enum Role {
     Receive(u16),
 }
 
-/// Sends, or receives; `None` when it has sent all and the receiver has
-/// closed.
+/// Stands on one end of a cable, in real time.
 pub(crate) fn run(fd: OwnedFd, address: Ipv4Addr, role: Role, amount: Amount) -> Result<Option<Received>> {
     os::unix::run(async |os| {
         let net = device(os, fd, *address.octets().last().unwrap_or(&1))?;
-        let e = Ethif::connect(&net);
-        let mut random = os.random();
-        let i = Ipv4::connect_with(&e, &mut random);
-        i.set_ipv4(address);
-        i.set_ipv4_netmask(Ipv4Addr::new(255, 255, 255, 0));
-        let tcp = Tcp::connect(&i, &mut random);
-        let listener = Listener::new();
-        let listens = |port| matches!(role, Role::Receive(at) if at == port).then_some(&listener as _);
-        let packets = async {
-            let never = net.listen(|frame| {
-                let labels = ipv4::listeners().tcp(|s| tcp.input(s, listens));
-                e.input(frame, ethif::listeners().ipv4(|p| i.input(p, labels)));
-            });
-            never.await.map_err(anyhow::Error::from).map(|never| match never {})
-        };
-        let tasks = async {
-            match tcp.run(os).await {
-                Ok(never) | Err(never) => match never {},
-            }
-        };
-        let job = async {
-            match role {
-                Role::Send(to) => {
-                    let mut flow = tcp.create_connection(to).await?;
-                    send(os, &mut flow, amount).await.map(|()| None)
-                }
-                Role::Receive(_) => receive(os, &mut listener.accept(&tcp).await, amount).await.map(Some),
-            }
-        };
-        fata::os::race!(packets, job, tasks)
+        stand(&net, os, os.random(), address, role, amount).await
     })?
+}
+
+/// Sends, or receives; `None` when it has sent all and the receiver has
+/// closed.
+pub(crate) async fn stand<N: Network<Error: Send + Sync + 'static>>(
+    net: &N,
+    time: &impl Time,
+    mut random: impl Rng,
+    address: Ipv4Addr,
+    role: Role,
+    amount: Amount,
+) -> Result<Option<Received>> {
+    let e = Ethif::connect(net);
+    let i = Ipv4::connect_with(&e, &mut random);
+    i.set_ipv4(address);
+    i.set_ipv4_netmask(Ipv4Addr::new(255, 255, 255, 0));
+    let tcp = Tcp::connect(&i, &mut random);
+    let listener = Listener::new();
+    let listens = |port| matches!(role, Role::Receive(at) if at == port).then_some(&listener as _);
+    let packets = async {
+        let never = net.listen(|frame| {
+            let labels = ipv4::listeners().tcp(|s| tcp.input(s, listens));
+            e.input(frame, ethif::listeners().ipv4(|p| i.input(p, labels)));
+        });
+        never.await.map_err(anyhow::Error::from).map(|never| match never {})
+    };
+    let tasks = async {
+        match tcp.run(time).await {
+            Ok(never) | Err(never) => match never {},
+        }
+    };
+    let job = async {
+        match role {
+            Role::Send(to) => {
+                let mut flow = tcp.create_connection(to).await?;
+                send(time, &mut flow, amount).await.map(|()| None)
+            }
+            Role::Receive(_) => receive(time, &mut listener.accept(&tcp).await, amount).await.map(Some),
+        }
+    };
+    fata::os::race!(packets, job, tasks)
 }
 
 type Flow<'t, I> = fata::tcpv4::Flow<'t, I, fata::tcpv4::Heap>;
 
-async fn send<I: fata::traits::Ip>(os: &Os<Unix>, flow: &mut Flow<'_, I>, amount: Amount) -> Result<()> {
-    let every = env::var(TRACE).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
-    let start = os.now();
-    let mut next = start;
+async fn send<I: fata::traits::Ip>(time: &impl Time, flow: &mut Flow<'_, I>, amount: Amount) -> Result<()> {
+    let mut trace = Trace::new(time.now());
     let mut at = 0;
     while at < amount.bytes {
         let piece = piece(at);
-        let len = (amount.bytes - at).min(piece.len() as u64) as usize;
-        let mut written = 0;
-        while written < len {
-            written += flow.write(&piece[written..len]).await?;
-            if every.is_some() && os.now() >= next {
-                next = os.now() + every.unwrap_or_default();
-                eprintln!("{:?} {:?}", os.now().duration_since(start), flow.info());
-            }
+        let mut rest = &piece[..(amount.bytes - at).min(piece.len() as u64) as usize];
+        at += rest.len() as u64;
+        while !rest.is_empty() {
+            let write = async { flow.write(rest).await.map(Some) };
+            let written = match trace.next() {
+                None => write.await?,
+                Some(next) => fata::os::race!(write, async {
+                    time.sleep_until(next).await;
+                    Ok(None)
+                })?,
+            };
+            rest = &rest[written.unwrap_or_default()..];
+            trace.tell(time.now(), || flow.info());
         }
-        at += len as u64;
     }
     flow.close().await?;
     match flow.read(&mut [0; 16]).await? {
@@ -111,26 +125,48 @@ async fn send<I: fata::traits::Ip>(os: &Os<Unix>, flow: &mut Flow<'_, I>, amount
     }
 }
 
+/// The sender's state from time to time, if that is wanted.
+struct Trace {
+    start: Instant,
+    every: Option<Duration>,
+    next: Instant,
+}
+
+impl Trace {
+    fn new(now: Instant) -> Self {
+        let every = env::var(TRACE).ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+        Self { start: now, every, next: now }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.every.map(|_| self.next)
+    }
+
+    fn tell<T: std::fmt::Debug>(&mut self, now: Instant, state: impl FnOnce() -> T) {
+        let Some(every) = self.every.filter(|_| now >= self.next) else { return };
+        self.next = now + every;
+        eprintln!("{:?} {:?}", now.duration_since(self.start), state());
+    }
+}
+
 async fn receive<I: fata::traits::Ip>(
-    os: &Os<Unix>,
+    time: &impl Time,
     flow: &mut Flow<'_, I>,
     amount: Amount,
 ) -> Result<Received> {
-    let mut receiver = Receiver::new(amount);
-    let end = os.now() + amount.lasting;
+    let (mut receiver, start) = (Receiver::new(amount), time.now());
     let mut buffer = vec![0; PIECE];
-    let over = async {
-        os.sleep_until(end).await;
+    let mut over = pin!(async {
+        time.sleep_until(start + amount.lasting).await;
         Ok(None)
-    };
-    let mut over = std::pin::pin!(over);
+    });
     let ended = loop {
         let read = async { flow.read(&mut buffer).await.map(Some) };
         let came = fata::os::race!(read, over.as_mut())?;
         match came {
             None => break false,
             Some(0) => break true,
-            Some(len) => receiver.take(&buffer[..len])?,
+            Some(len) => receiver.take(time.now().duration_since(start), &buffer[..len])?,
         }
     };
     let received = receiver.finish(ended)?;
@@ -139,4 +175,3 @@ async fn receive<I: fata::traits::Ip>(
     }
     Ok(received)
 }
-

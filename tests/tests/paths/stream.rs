@@ -1,6 +1,6 @@
 //! The bytes that cross, and how many of them come in time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fata_cli::http::fill_bytes;
@@ -27,7 +27,6 @@ pub(crate) struct Amount {
 /// Compares what comes with what was sent, and takes the time.
 pub(crate) struct Receiver {
     amount: Amount,
-    start: Instant,
     expected: Vec<u8>,
     at: u64,
     last: Duration,
@@ -45,21 +44,16 @@ pub(crate) struct Received {
 impl Receiver {
     /// Begins to count.
     pub(crate) fn new(amount: Amount) -> Self {
-        Self { amount, start: Instant::now(), expected: piece(0), at: 0, last: Duration::ZERO }
+        Self { amount, expected: piece(0), at: 0, last: Duration::ZERO }
     }
 
-    /// Time left; `None` when it is over.
-    pub(crate) fn left(&self) -> Option<Duration> {
-        self.amount.lasting.checked_sub(self.start.elapsed()).filter(|left| !left.is_zero())
-    }
-
-    /// Takes what came; fails at the first byte that is wrong.
-    pub(crate) fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let now = self.start.elapsed();
-        if now > self.amount.lasting {
+    /// Takes what came, so long after the beginning; fails at the first byte
+    /// that is wrong.
+    pub(crate) fn take(&mut self, elapsed: Duration, mut bytes: &[u8]) -> Result<()> {
+        if elapsed > self.amount.lasting {
             return Ok(());
         }
-        self.last = now;
+        self.last = elapsed;
         while !bytes.is_empty() {
             let offset = (self.at % PIECE as u64) as usize;
             if offset == 0 && self.at > 0 {

@@ -55,6 +55,8 @@ struct Row {
     path: Path,
     /// By pair, then by round.
     outcomes: [Vec<Outcome>; 3],
+    /// This stack to itself, in virtual time.
+    simulated: Vec<Outcome>,
 }
 
 fn name(path: &Path) -> String {
@@ -89,7 +91,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
         if arguments.quick { (1, arguments.seconds.min(3.0)) } else { (arguments.rounds, arguments.seconds) };
     let amount = Amount { bytes: u64::MAX, lasting: Duration::from_secs_f64(seconds) };
     println!("{} Mbit/s, {seconds} s, {rounds} rounds; Mbit/s of payload, medians", arguments.rate);
-    println!("{:<38} {:>7} {:>15} {:>15}", "path", "Linux", "Fata sends", "Fata receives");
+    println!("{:<38} {:>7} {:>15} {:>15} {:>8}", "path", "Linux", "Fata sends", "Fata receives", "virtual");
     let todo = Mutex::new(paths(arguments).into_iter());
     let rows = Mutex::new(Vec::new());
     let work = || -> Result<()> {
@@ -117,13 +119,15 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
 
 fn row(path: Path, rounds: u64, amount: Amount) -> Result<Row> {
     let mut outcomes = [Vec::new(), Vec::new(), Vec::new()];
+    let mut simulated = Vec::new();
     for round in 0..rounds {
         let path = Path { seed: 1 + round, ..path };
         for (pair, ends) in PAIRS.into_iter().enumerate() {
             outcomes[pair].push(Transfer { ends, path, amount }.make()?);
         }
+        simulated.push(Transfer { ends: [Stack::Fata; 2], path, amount }.simulate()?);
     }
-    Ok(Row { path, outcomes })
+    Ok(Row { path, outcomes, simulated })
 }
 
 impl Row {
@@ -141,8 +145,11 @@ impl Row {
             format!("{:>8.1} {ratio:>4.2}{}", self.goodput(pair), if ratio < AIM { " <" } else { "  " })
         };
         let refused: u64 = self.outcomes.iter().flatten().flat_map(|o| o.passed).map(|p| p.refused).sum();
-        let spoilt = if refused > 0 { format!(" ({refused} frames had no room at an end)") } else { String::new() };
-        format!("{:<38} {:>7.1} {} {}{spoilt}", name(&self.path), self.goodput(0), share(1), share(2))
+        let spoilt =
+            if refused > 0 { format!(" ({refused} frames had no room at an end)") } else { String::new() };
+        let simulated = median(self.simulated.iter().map(Outcome::goodput));
+        let (name, linux) = (name(&self.path), self.goodput(0));
+        format!("{name:<38} {linux:>7.1} {} {} {simulated:>8.1}{spoilt}", share(1), share(2))
     }
 }
 

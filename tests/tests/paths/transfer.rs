@@ -20,6 +20,7 @@ use tests::lab;
 
 use crate::kernel;
 use crate::path::{Passed, Path, carry};
+use crate::simulated;
 use crate::stack::{self, Role};
 use crate::stream::{Amount, Received};
 
@@ -104,6 +105,16 @@ impl FromStr for Transfer {
 }
 
 impl Transfer {
+    /// Makes the transfer in virtual time, where this stack is at both ends;
+    /// the outcome depends on nothing but its arguments.
+    pub(crate) fn simulate(&self) -> Result<Outcome> {
+        let (path, amount) = (self.path, self.amount);
+        // An unoptimised tower moves about on the stack while it is built.
+        let thread = thread::Builder::new().stack_size(32 << 20);
+        let thread = thread.spawn(move || simulated::transfer(&path, ADDRESSES, AT, amount))?;
+        thread.join().map_err(|_| anyhow!("the simulation panicked"))?
+    }
+
     /// Makes the transfer in a child process, which takes its namespaces with
     /// it when it ends; it is ended when it lasts too long.
     pub(crate) fn make(&self) -> Result<Outcome> {
