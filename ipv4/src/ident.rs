@@ -22,6 +22,8 @@ const BUCKETS: usize = 64;
 pub(crate) struct Secret {
     key: Cell<(u64, u64)>,
     counters: [Cell<u16>; BUCKETS],
+    /// The hash of the last packet's ends, which the next one's mostly are.
+    last: Cell<Option<([u8; 9], u64)>>,
     drawn: Cell<u64>,
 }
 
@@ -33,12 +35,18 @@ impl Secret {
         let mac = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
         let hash = SipHasher13::new_with_keys(mac, now.as_nanos());
         let key = (hash.hash(b"first"), hash.hash(b"second"));
-        Self { key: Cell::new(key), counters: [const { Cell::new(0) }; BUCKETS], drawn: Cell::new(0) }
+        Self {
+            key: Cell::new(key),
+            counters: [const { Cell::new(0) }; BUCKETS],
+            last: Cell::new(None),
+            drawn: Cell::new(0),
+        }
     }
 
     /// Takes a real key.
     pub(crate) fn seed(&self, rng: &mut impl Rng) {
         self.key.set((rng.next_u64(), rng.next_u64()));
+        self.last.set(None);
     }
 
     /// The identification for the next `count` packets, which take the
@@ -46,7 +54,15 @@ impl Secret {
     pub(crate) fn identification(&self, src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, count: u16) -> u16 {
         let [a, b, c, d] = src.octets();
         let [e, f, g, h] = dst.octets();
-        let hash = self.hash(&[a, b, c, d, e, f, g, h, protocol.0]);
+        let ends = [a, b, c, d, e, f, g, h, protocol.0];
+        let hash = match self.last.get() {
+            Some((last, hash)) if last == ends => hash,
+            Some(_) | None => {
+                let hash = self.hash(&ends);
+                self.last.set(Some((ends, hash)));
+                hash
+            }
+        };
         let bucket = (hash >> 32) as usize % BUCKETS;
         let Some(counter) = self.counters.get(bucket) else { return 0 };
         let first = (hash as u16).wrapping_add(counter.get());

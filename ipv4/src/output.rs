@@ -78,8 +78,7 @@ where
         Ok(route)
     }
 
-    /// Sends a packet that is whole, may not be cut and goes where the last one
-    /// went. `None`, with `fill` left, for any other, which takes thought.
+    /// Sends a packet that fits in one piece and goes where the last one went. `None`, with `fill` left, for any other, which takes thought.
     ///
     /// This is inlined into whoever writes, down to the device: what layers
     /// hand each other stays in registers. Passed in memory, it would have to
@@ -94,7 +93,7 @@ where
     ) -> Option<Result<(), SendError>> {
         let route = self.recent.route(header.dst, &header.src)?;
         let To::Host(_) = route.to else { return None };
-        if !header.dont_fragment || !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
+        if !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
             return None;
         }
         let longest = match meta.segmentation() {
@@ -105,10 +104,22 @@ where
         if HEADER_LEN + longest > mtu || HEADER_LEN + len > MAX_PACKET_LEN {
             return None;
         }
+        let (identification, fragmentation) = if header.dont_fragment {
+            (0, Fragmentation::FORBIDDEN)
+        } else {
+            let packets = match meta.segmentation() {
+                None => 1,
+                Some(s) => len.saturating_sub(usize::from(s.header_len)).div_ceil(usize::from(s.size.get())),
+            };
+            let packets = packets.min(0xffff) as u16;
+            let number = self.secret.identification(route.src, header.dst, header.protocol, packets);
+            (number, Fragmentation::NONE)
+        };
         let fields = HeaderFields {
             tos: header.tos,
             ttl: header.ttl,
-            fragmentation: Fragmentation::FORBIDDEN,
+            identification,
+            fragmentation,
             ..HeaderFields::new(route.src, header.dst, header.protocol)
         };
         let meta = meta.below(HEADER_LEN as u16);

@@ -12,7 +12,9 @@ use crate::addressing::Route;
 /// hold until it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    route: Cell<Option<(Ends, Route)>>,
+    /// For packets whose source was said, and for those whose was not: UDP asks
+    /// for the way without, then sends with the source that it was told.
+    routes: [Cell<Option<(Ends, Route)>>; 2],
     /// Source and destination of a unicast packet to this host.
     peer: Cell<Option<(Ipv4Addr, Ipv4Addr)>>,
 }
@@ -41,21 +43,27 @@ impl Ends {
 impl Recent {
     /// Forgets them.
     pub(crate) fn clear(&self) {
-        self.route.set(None);
+        self.routes.iter().for_each(|route| route.set(None));
         self.peer.set(None);
     }
 
     /// The way to `dst` from `src`, if that was asked for last.
     #[inline(always)]
     pub(crate) fn route(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Option<Route> {
-        match self.route.get() {
+        match self.place(src).get() {
             Some((ends, route)) if ends == Ends::new(dst, src) => Some(route),
             Some(_) | None => None,
         }
     }
 
     pub(crate) fn set_route(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>, route: Route) {
-        self.route.set(Some((Ends::new(dst, src), route)));
+        self.place(src).set(Some((Ends::new(dst, src), route)));
+    }
+
+    #[inline(always)]
+    const fn place(&self, src: &Option<Ipv4Addr>) -> &Cell<Option<(Ends, Route)>> {
+        let [said, unsaid] = &self.routes;
+        if src.is_some() { said } else { unsaid }
     }
 
     /// Whether a packet from `src` to `dst` is like the last one: unicast to

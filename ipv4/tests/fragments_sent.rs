@@ -95,7 +95,7 @@ fn a_checksum_left_to_the_device_is_completed() {
     payload[6..8].copy_from_slice(&[0x12, 0x34]);
     write(&i, Header::new(PEER, UDP), TxMeta::NONE.with_checksum(0, 6), &payload).unwrap();
     let sent = link.take();
-    assert!(sent.iter().all(|frame| frame.meta.checksum.is_none()));
+    assert!(sent.iter().all(|frame| frame.meta.checksum().is_none()));
     let whole = join(&sent, 1_500);
     assert_eq!(whole[6..8], sum(&payload).to_be_bytes());
     // Zero means none to UDP.
