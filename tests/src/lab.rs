@@ -25,7 +25,7 @@ use fata::traits::Offload;
 use fata_cli::tower::{Addressing, Services, serve};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-pub use programs::{Daemon, Folder, Scratch, daemon, run, try_run};
+pub use programs::{Daemon, Ended, Folder, Scratch, daemon, run, try_run};
 pub use recording::{Recorder, Recording};
 
 /// The interface's name in every namespace.

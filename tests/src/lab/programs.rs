@@ -10,31 +10,41 @@ use anyhow::{Context, Result, ensure};
 
 use super::wait;
 
-/// Runs a program and returns what it wrote.
+/// Runs a program and returns what it wrote to its standard output.
 ///
 /// # Errors
 ///
-/// When it can't be run or fails, with its output.
+/// When it can't be run or fails, with all that it wrote.
 pub fn run(program: &str, arguments: &[&str]) -> Result<String> {
-    let (succeeded, text) = try_run(program, arguments)?;
-    ensure!(succeeded, "{program} {arguments:?} failed:\n{text}");
-    Ok(text)
+    let Ended { code, output, errors } = try_run(program, arguments)?;
+    ensure!(code == Some(0), "{program} {arguments:?} ended with {code:?}:\n{output}{errors}");
+    Ok(output)
 }
 
-/// Runs a program and returns whether it succeeded, and what it wrote.
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its status, unless a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to its standard output.
+    pub output: String,
+    /// What it wrote to its standard error.
+    pub errors: String,
+}
+
+/// Runs a program that may fail.
 ///
 /// # Errors
 ///
 /// When it can't be run.
-pub fn try_run(program: &str, arguments: &[&str]) -> Result<(bool, String)> {
+pub fn try_run(program: &str, arguments: &[&str]) -> Result<Ended> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("run {program}"))?;
-    let text = [output.stdout.as_slice(), b"\n"].concat();
-    let text = if output.stderr.is_empty() { output.stdout } else { [text, output.stderr].concat() };
-    Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Ended { code: output.status.code(), output: text(output.stdout), errors: text(output.stderr) })
 }
 
 /// A program that runs beside the case, and ends with it.

@@ -12,7 +12,7 @@ use fata::dhcp_client::{Lease, Options, StateName, Statistics};
 use fata::netif_unix_tap::Tap;
 use fata::os::{Os, unix::Unix};
 use fata::prelude::*;
-use fata::traits::{Flow, FlowError, Offload};
+use fata::traits::{FlowError, Offload};
 use tests::lab::{self, Setting};
 use tests::paced::{Pace, Paced};
 
@@ -59,7 +59,9 @@ impl Client {
         let shown = view.clone();
         // Without offloads, so that a recording has what a wire would carry.
         let setting = Setting { offload: Offload::empty(), ..Setting::default() };
-        lab::start_with(setting, async move |os, net, _| stack(os, net, options, pace, &receiver, &shown).await)?;
+        lab::start_with(setting, async move |os, net, _| {
+            stack(os, net, options, pace, &receiver, &shown).await
+        })?;
         Ok(Self { view, orders })
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn read(recording: &Recording) -> Result<Vec<Message>> {
     ensure!(wrong.is_empty(), "{wrong}");
     let mut arguments = vec!["-T", "fields", "-E", "separator=|"];
     FIELDS.iter().for_each(|field| arguments.extend(["-e", field]));
-    let text = recording.tshark("udp.dstport == 67", &arguments)?;
+    let text = recording.tshark("udp.dstport == 67 && !icmp", &arguments)?;
     let mut messages: Vec<Message> = text.lines().map(message).collect::<Result<_>>()?;
     messages.dedup_by(|next, before| next.line == before.line);
     Ok(messages)

@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) own: Ipv4Addr,
     /// The first and the last address to give, of 10.0.0.0/24.
     pub(crate) pool: [Ipv4Addr; 2],
+    /// Addresses that were given before, and are nobody's now.
+    pub(crate) closed: Option<[Ipv4Addr; 2]>,
     /// For how long.
     pub(crate) lease: Duration,
 }
@@ -24,6 +26,9 @@ pub(crate) struct Plan {
 pub(crate) trait Server {
     /// The shortest lease that it gives.
     const SHORTEST: Duration;
+    /// Whether it says no to a lease that it cannot renew; else it says
+    /// nothing, and the lease ends.
+    const REFUSES: bool = true;
 
     /// Writes its configuration and starts it.
     fn start(plan: &Plan, place: &Folder) -> Result<Daemon>;
@@ -59,7 +64,7 @@ impl Server for Dnsmasq {
     const SHORTEST: Duration = Duration::from_secs(120);
 
     fn start(plan: &Plan, place: &Folder) -> Result<Daemon> {
-        let Plan { own, pool: [first, last], lease } = plan;
+        let Plan { own, pool: [first, last], lease, .. } = plan;
         let file = place.file("leases");
         fs::OpenOptions::new().append(true).create(true).open(&file)?;
         Daemon::start(
@@ -91,15 +96,20 @@ impl Server for Isc {
     const SHORTEST: Duration = Duration::from_secs(8);
 
     fn start(plan: &Plan, place: &Folder) -> Result<Daemon> {
-        let Plan { own, pool: [first, last], lease } = plan;
+        let Plan { own, pool: [first, last], lease, .. } = plan;
         let lease = lease.as_secs();
+        let closed =
+            plan.closed.map(|[first, last]| format!("pool {{ range {first} {last}; deny all clients; }}"));
+        let closed = closed.unwrap_or_default();
         let (configuration, leases) = (place.file("dhcpd.conf"), place.file("leases"));
         fs::write(
             &configuration,
             format!(
                 "authoritative; ping-check false;
                 default-lease-time {lease}; max-lease-time {lease}; min-lease-time {lease};
-                subnet 10.0.0.0 netmask 255.255.255.0 {{ range {first} {last}; option routers {own}; }}"
+                subnet 10.0.0.0 netmask 255.255.255.0 {{
+                    pool {{ range {first} {last}; }} {closed} option routers {own};
+                }}"
             ),
         )?;
         fs::OpenOptions::new().append(true).create(true).open(&leases)?;
@@ -115,7 +125,7 @@ impl Server for Kea {
     const SHORTEST: Duration = Duration::from_secs(8);
 
     fn start(plan: &Plan, place: &Folder) -> Result<Daemon> {
-        let Plan { own, pool: [first, last], lease } = plan;
+        let Plan { own, pool: [first, last], lease, .. } = plan;
         let (configuration, leases, here) = (place.file("kea.json"), place.file("leases"), place.file(""));
         fs::write(
             &configuration,
@@ -143,11 +153,11 @@ pub(crate) struct Busybox;
 
 impl Server for Busybox {
     const SHORTEST: Duration = Duration::from_secs(8);
+    const REFUSES: bool = false;
 
     fn start(plan: &Plan, place: &Folder) -> Result<Daemon> {
-        let Plan { own, pool: [first, last], lease } = plan;
-        let (configuration, leases, lease) =
-            (place.file("udhcpd.conf"), place.file("leases"), lease.as_secs());
+        let Plan { own, pool: [first, last], lease, .. } = plan;
+        let (configuration, leases, lease) = (place.file("udhcpd.conf"), place.file("leases"), lease.as_secs());
         fs::write(
             &configuration,
             format!(
