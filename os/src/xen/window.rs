@@ -1,5 +1,6 @@
 //! Memory that another domain reads and writes at any time.
 
+use core::arch::asm;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -138,20 +139,22 @@ impl Window {
 /// `len` bytes at `from` can be read, and as many at `to` written; they do not
 /// overlap.
 unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    let (words, rest) = (len / 8, len % 8);
-    for index in 0..words {
-        // SAFETY: within the `len` bytes. Volatile, since the other side may
-        // write meanwhile: what is read then is any mixture, which the caller
-        // takes as untrusted anyway.
-        unsafe {
-            let word = from.cast::<u64>().add(index);
-            let word = word.cast::<[u8; 8]>().read_volatile();
-            to.cast::<[u8; 8]>().add(index).write_volatile(word);
-        }
-    }
-    for index in len - rest..len {
-        // SAFETY: as above.
-        unsafe { to.add(index).write_volatile(from.add(index).read_volatile()) }
+    // The processor's own copy: the other side may write meanwhile, and what
+    // is read then is any mixture, which the caller takes as untrusted anyway.
+    // A volatile copy comes out as single bytes, twenty times as slow.
+    // SAFETY: within the `len` bytes of each. The direction flag is clear on
+    // entry of any code.
+    unsafe {
+        asm!(
+            "rep movsq",
+            "mov rcx, {rest}",
+            "rep movsb",
+            rest = in(reg) len % 8,
+            inout("rcx") len / 8 => _,
+            inout("rsi") from => _,
+            inout("rdi") to => _,
+            options(nostack, preserves_flags),
+        );
     }
 }
 
@@ -168,6 +171,21 @@ pub(super) mod tests {
         let page = NonNull::from(Box::leak(Box::new(Page([0; 4096]))));
         // SAFETY: leaked, and the reference is gone.
         unsafe { Window::new(page.cast(), 4096) }
+    }
+
+    #[test]
+    fn copies_of_any_length_at_any_place() {
+        let page = page();
+        let pattern: [u8; 64] = core::array::from_fn(|index| index as u8);
+        page.copy_in(0, &pattern);
+        for at in 0..32 {
+            for len in 0..32 {
+                let mut bytes = [0xff; 33];
+                page.copy_out(at, &mut bytes[..len]);
+                assert_eq!(bytes[..len], pattern[at..at + len]);
+                assert!(bytes[len..].iter().all(|&byte| byte == 0xff));
+            }
+        }
     }
 
     #[test]
