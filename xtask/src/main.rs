@@ -3,11 +3,15 @@
 //! `cargo xtask test` installs what the checks need and runs all of them; the
 //! other commands run one part by itself.
 
+mod band;
 mod bench;
 mod checks;
 mod footprint;
+mod fuzz;
 mod install;
 mod paths;
+mod xen;
+mod xen_test;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,9 +43,32 @@ enum Command {
     /// Measure the stack over paths with delay, loss and reordering, beside
     /// Linux; not part of the tests.
     Paths(paths::Arguments),
-    /// Build the tower without std and print how many instructions its
-    /// receive path has.
-    Footprint,
+    /// Build the tower without std and print what a segment costs each way.
+    Footprint {
+        /// Let the counts be what may be counted from now on.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Build an application of `unikernels` as a Xen guest.
+    Xen {
+        /// The name of its program.
+        #[arg(value_name = "APP")]
+        application: String,
+    },
+    /// Run guests on a Xen that QEMU emulates.
+    XenTest(xen_test::Arguments),
+    /// Fuzz all targets in turn and print what came of it.
+    Fuzz {
+        /// Minutes for all of them together.
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        minutes: u64,
+        /// Only this target; more than once for several.
+        #[arg(long, value_name = "NAME")]
+        target: Vec<String>,
+        /// Let what was found join the small corpus that is checked in.
+        #[arg(long)]
+        keep: bool,
+    },
 }
 
 fn main() -> Result<()> {
@@ -53,6 +80,11 @@ fn main() -> Result<()> {
         Command::Install => install::all(&shell).map(drop),
         Command::Bench(arguments) => bench::run(&shell, &arguments),
         Command::Paths(arguments) => paths::run(&shell, &arguments),
-        Command::Footprint => footprint::print(&shell),
+        Command::Footprint { update } => footprint::print(&shell, update),
+        Command::Xen { application } => xen::run(&shell, &application),
+        Command::XenTest(arguments) => xen_test::run(&shell, &arguments),
+        Command::Fuzz { minutes, target, keep } => {
+            fuzz::run(&shell, &target, fuzz::Length::Seconds(minutes * 60), keep)
+        }
     }
 }

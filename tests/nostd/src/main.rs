@@ -6,75 +6,23 @@
 #![no_main]
 
 mod start;
+mod tower;
 
-use core::cell::Cell;
 use core::future::Future;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::SocketAddrV4;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
 use ethif::Ethif;
 use ipv4::Ipv4;
-use netif_memory::{Fixed, Link, Port, Settings, VirtualClock};
-use tcpv4::{Fixed as Slots, Listener, Memory, Tcp};
-use traits::{Cidr, Config, Datagrams as _, Frame, Ip as _, Layer as _, Network as _, Rng};
-use udpv4::Udp;
+use netif_memory::{Fixed, Link, Settings, VirtualClock};
+use tcpv4::Memory;
+use traits::{Cidr, Config, Datagrams as _, Ip as _, Layer as _, Network as _};
 
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+use tower::{CLIENT, SERVER, Tower, Weak, receive, tower};
+
 /// Bytes sent each way.
 const LEN: usize = 100_000;
-
-type Device<'a> = Port<'a, &'a VirtualClock, 2, Fixed<64, 1600>>;
-type Network<'a> = Ipv4<Ethif<&'a Device<'a>>>;
-
-/// A tower that owns its layers but for the device.
-struct Tower<'a> {
-    udp: Udp<&'a Network<'a>>,
-    tcp: Tcp<&'a Network<'a>, Slots<'a, 4>>,
-    listener: Listener<4>,
-    datagrams: Cell<u32>,
-}
-
-/// From a frame to the state of TCP, in one function: what the layers cost.
-#[unsafe(no_mangle)]
-#[inline(never)]
-fn receive(ip: &Network<'_>, tower: &Tower<'_>, frame: Frame<'_>) {
-    ip.ethernet().input(
-        frame,
-        ethif::listeners().ipv4(|p| {
-            ip.input(
-                p,
-                ipv4::listeners()
-                    .tcp(|s| tower.tcp.input(s, |port| (port == 7).then_some(&tower.listener as _)))
-                    .udp(|_| tower.datagrams.set(tower.datagrams.get() + 1)),
-            );
-        }),
-    );
-}
-
-/// A generator that is good enough where nobody guesses.
-struct Weak(u64);
-
-impl rand_core::TryRng for Weak {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        self.try_next_u64().map(|word| (word >> 32) as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Ok(self.0)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        for byte in bytes {
-            *byte = self.try_next_u32()? as u8;
-        }
-        Ok(())
-    }
-}
 
 fn byte(at: usize) -> u8 {
     (at ^ (at >> 8) ^ (at >> 16)) as u8
@@ -163,15 +111,6 @@ fn main() -> u8 {
         (Some(_), 1) => 3,
         (Some(_), _) => 4,
         (None, _) => 5,
-    }
-}
-
-fn tower<'a>(ip: &'a Network<'a>, random: &mut impl Rng, memory: &'a mut Memory<4, 16_384>) -> Tower<'a> {
-    Tower {
-        udp: Udp::connect(ip),
-        tcp: Tcp::connect_in(ip, random, memory),
-        listener: Listener::with_capacity(),
-        datagrams: Cell::new(0),
     }
 }
 

@@ -47,7 +47,7 @@ fn copies(function: &str) -> bool {
 }
 
 /// Each function's own instructions, of a profile in callgrind's format.
-fn self_costs(profile: &str) -> HashMap<String, u64> {
+pub(crate) fn self_costs(profile: &str) -> HashMap<String, u64> {
     let mut names: HashMap<&str, &str> = HashMap::new();
     let mut costs = HashMap::new();
     let mut function = "";

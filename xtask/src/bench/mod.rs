@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: this stack beside its rivals, in one run.
 
-mod callgrind;
+pub(crate) mod callgrind;
 mod chart;
 mod measure;
 mod report;
