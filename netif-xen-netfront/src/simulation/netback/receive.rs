@@ -8,7 +8,7 @@ use traits::{ChecksumVerdict, Network, RxMeta};
 use super::{Connection, Netback, Takes};
 use crate::PAGE;
 use crate::simulation::BackQueue;
-use crate::simulation::wire::{ExtraInfo, RxResponse};
+use crate::simulation::wire::ExtraInfo;
 
 const VALIDATED: u16 = 1;
 const BLANK: u16 = 2;
@@ -80,14 +80,6 @@ impl<T, N: Network> Netback<'_, T, N> {
             }
         }
         true
-    }
-
-    /// Answers that nothing was put, for tests that fail frames.
-    #[doc(hidden)]
-    pub fn fail(queue: &mut BackQueue<'_, T>, status: i16) {
-        if let Some(request) = queue.take_rx() {
-            queue.rx.respond(&RxResponse { id: request.id, status: status.into(), ..Default::default() });
-        }
     }
 }
 
