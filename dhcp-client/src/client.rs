@@ -116,7 +116,7 @@ where
             self.tasks.register(context.waker());
             if let Poll::Ready(found) = conflict.as_mut().poll(context) {
                 conflict.set(self.ethernet.conflict());
-                self.with(|machine, now, random| machine.handle_conflict(now, found.address, random));
+                self.handle_conflict(found.address);
                 // To listen for the next one.
                 context.waker().wake_by_ref();
             }
@@ -204,6 +204,16 @@ where
         let now = self.time.now();
         self.machine.borrow_mut().restart(now);
         self.tasks.wake();
+    }
+
+    /// Gives a contested address up where it is leased. One that is not the
+    /// client's to give up is kept (RFC 5227 §2.4 (c)).
+    fn handle_conflict(&self, address: Ipv4Addr) {
+        if self.machine.borrow().has_leased(address) {
+            self.with(|machine, now, random| machine.handle_conflict(now, address, random));
+        } else if self.ip.is_local(address) {
+            self.ethernet.add_ipv4(address);
+        }
     }
 
     /// Lets something happen to the machine. Nothing else is called while it

@@ -214,6 +214,25 @@ fn a_conflict_takes_the_address_away() {
     assert_eq!(world.address(), Some([10, 0, 0, 51].into()));
 }
 
+/// A fixed address is the user's: whoever claims it gets it not.
+#[test]
+fn a_conflict_over_a_fixed_address_leaves_it() {
+    let world = World::new();
+    let own = Cidr::new([10, 0, 0, 200].into(), 24);
+    let client = world.client(Options::new().inform(own));
+    let mut run = pin!(client.run());
+    world.run(&client, run.as_mut(), at(10));
+    let claim = |address| world.conflict.set(Some(Conflict { address, other: NEIGHBOUR }));
+    claim(own.address());
+    world.run(&client, run.as_mut(), at(11));
+    assert_eq!((client.state(), world.address()), (StateName::Informed, Some(own.address())));
+    assert_eq!(world.added.take(), Some(own.address()));
+    // One that the IPv4 layer does not have is nobody's.
+    claim(ADDRESS);
+    world.run(&client, run.as_mut(), at(12));
+    assert_eq!(world.added.take(), None);
+}
+
 #[test]
 fn renewals_are_sent_to_the_server_from_the_address() {
     let world = World::new();

@@ -94,9 +94,11 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethernet for Ethi
     /// Completes when an own address had to be given up. Each conflict is
     /// told once, to one of those who wait.
     ///
-    /// An address is defended once in 10 s (RFC 5227 §2.4 (b)): a second
-    /// claim within that time takes it.
+    /// An address is defended once in 10 s: a second claim within that time
+    /// takes it while somebody waits here (RFC 5227 §2.4 (b)). While nobody
+    /// does, addresses are kept whatever others claim (§2.4 (c)).
     async fn conflict(&self) -> Conflict {
+        let _listening = Listening::new(&self.arp);
         poll_fn(|context| {
             let conflict = self.arp.borrow_mut().own.take_conflict();
             match conflict {
@@ -143,6 +145,22 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         *asked = true;
         self.events.register(waker);
         Poll::Pending
+    }
+}
+
+/// Whoever waits for a conflict.
+struct Listening<'a, const NEIGHBOURS: usize>(&'a RefCell<Arp<NEIGHBOURS>>);
+
+impl<'a, const NEIGHBOURS: usize> Listening<'a, NEIGHBOURS> {
+    fn new(arp: &'a RefCell<Arp<NEIGHBOURS>>) -> Self {
+        arp.borrow_mut().own.listen();
+        Self(arp)
+    }
+}
+
+impl<const NEIGHBOURS: usize> Drop for Listening<'_, NEIGHBOURS> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().own.unlisten();
     }
 }
 

@@ -107,6 +107,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
                 self.drive(now, true);
                 self.rearm();
             }
+            Defence::Keep => {}
             Defence::GiveUp { forgotten } => {
                 self.counters.addresses_lost.add();
                 if forgotten {

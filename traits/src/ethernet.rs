@@ -70,7 +70,7 @@ pub trait Ethernet: Layer {
 
     /// Completes when an own address has to be given up: another host uses it
     /// too and would not let go (RFC 5227 §2.4). The layer has stopped using
-    /// it by then.
+    /// it by then. While nobody waits for this, no address is given up.
     fn conflict(&self) -> impl Future<Output = Conflict>;
 
     /// Says that `address` is alive: a layer above had an answer from it, so

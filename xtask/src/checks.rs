@@ -26,7 +26,10 @@ const STEPS: &[Step] = &[
     Step { name: "fuzz", needs: &["c++"], run: fuzz },
     Step {
         name: "linux",
-        needs: &["ip", "curl", "ping", "arping", "tshark", "tcpdump", "dnsmasq"],
+        needs: &[
+            "ip", "curl", "ping", "arping", "traceroute", "nc", "setpriv", "tshark", "tcpdump", "dnsmasq", "dhcpd",
+            "kea-dhcp4", "busybox",
+        ],
         run: linux,
     },
     Step { name: "xen", needs: xen_test::NEEDS, run: xen_test::check },

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::env;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
+
+use crate::servers;
 
 /// A program, and the Debian package that has it.
 struct Program {
@@ -26,6 +28,10 @@ const PROGRAMS: &[Program] = &[
     program("tshark", "tshark"),
     program("tcpdump", "tcpdump"),
     program("dnsmasq", "dnsmasq-base"),
+    program("busybox", "busybox"),
+    program("nc", "netcat-openbsd"),
+    program("traceroute", "traceroute"),
+    program("setpriv", "util-linux"),
     program("nm", "binutils"),
     program("objcopy", "binutils"),
     program("strings", "binutils"),
@@ -39,26 +45,34 @@ const PROGRAMS: &[Program] = &[
     program("c++", "g++"),
 ];
 
-/// Whether `name` is on the path, or where a system keeps its daemons.
+/// Servers that no test machine wants to have running: see [`servers`].
+const SERVERS: &[Program] = &[program("dhcpd", "isc-dhcp-server"), program("kea-dhcp4", "kea-dhcp4-server")];
+
+/// Whether `name` is on the path, or where a system keeps its daemons, or
+/// unpacked for the tests.
 pub(crate) fn has(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = env::split_paths(&path).collect();
-    folders.extend(["/usr/sbin".into(), "/sbin".into()]);
+    folders.extend(["/usr/sbin".into(), "/sbin".into(), servers::programs().into()]);
     folders.iter().any(|folder| folder.join(name).is_file())
 }
 
 /// Installs what is missing, and names what could not be installed.
 pub(crate) fn all(shell: &Shell) -> Result<Vec<String>> {
     let packages: HashSet<_> = PROGRAMS.iter().filter(|p| !has(p.name)).map(|p| p.package).collect();
-    if !packages.is_empty() {
-        apt(shell, packages);
+    let unpacked: Vec<_> = SERVERS.iter().filter(|p| !has(p.name)).map(|p| p.package).collect();
+    if !packages.is_empty() || !unpacked.is_empty() {
+        // What is missing still shows itself in the list below.
+        if let Err(error) = debian(shell, packages, &unpacked) {
+            eprintln!("{error:#}");
+        }
     }
     if !has("cargo-deny") {
         // Its advisory database is fetched from elsewhere; licences, bans and
         // sources need nothing but the lock file.
         let _ = cmd!(shell, "cargo install --locked --no-default-features cargo-deny").run();
     }
-    let wanted = PROGRAMS.iter().map(|p| p.name).chain(["cargo-deny"]);
+    let wanted = PROGRAMS.iter().chain(SERVERS).map(|p| p.name).chain(["cargo-deny"]);
     let missing: Vec<_> = wanted.filter(|name| !has(name)).map(str::to_owned).collect();
     if !missing.is_empty() {
         eprintln!("NOT INSTALLED: {}", missing.join(", "));
@@ -66,21 +80,22 @@ pub(crate) fn all(shell: &Shell) -> Result<Vec<String>> {
     Ok(missing)
 }
 
-fn apt(shell: &Shell, packages: HashSet<&str>) {
+fn debian(shell: &Shell, packages: HashSet<&str>, unpacked: &[&str]) -> Result<()> {
     if !Path::new("/usr/bin/apt-get").exists() {
-        eprintln!("no apt-get here: install by hand: {packages:?}");
-        return;
+        bail!("no apt-get here: install by hand: {packages:?} {unpacked:?}");
     }
     let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
     let root = cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0");
     let sudo: &[&str] = if root { &[] } else { &["sudo", "--preserve-env=DEBIAN_FRONTEND"] };
-    let run = |words: &[&str]| {
-        let words: Vec<_> = sudo.iter().chain(words).copied().collect();
+    let apt = |words: &[&str]| {
+        let words: Vec<_> = sudo.iter().chain(&["apt-get"]).chain(words).copied().collect();
         let (program, arguments) = (words[0], &words[1..]);
         cmd!(shell, "{program} {arguments...}").run()
     };
-    let install: Vec<_> =
-        ["apt-get", "install", "-y", "--no-install-recommends"].into_iter().chain(packages).collect();
-    // A missing package shows itself in the list of what is still missing.
-    let _ = run(&["apt-get", "update", "-q"]).and_then(|()| run(&install));
+    apt(&["update", "-q"])?;
+    let install: Vec<_> = ["install", "-y", "--no-install-recommends"].into_iter().chain(packages).collect();
+    if install.len() > 3 {
+        apt(&install)?;
+    }
+    unpacked.iter().try_for_each(|package| servers::unpack(shell, package, apt))
 }

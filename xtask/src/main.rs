@@ -10,6 +10,7 @@ mod footprint;
 mod fuzz;
 mod install;
 mod paths;
+mod servers;
 mod xen;
 mod xen_test;
 

@@ -166,7 +166,8 @@ impl Machine {
     }
 
     /// Takes the news that another host uses an own address and would not
-    /// let go: the IP layer has stopped using it (RFC 5227 §2.4).
+    /// let go: the IP layer has stopped using it (RFC 5227 §2.4). Concerns
+    /// nobody unless the address is [leased](Self::has_leased).
     pub fn handle_conflict(&mut self, now: Instant, address: Ipv4Addr, random: &mut impl Rng) {
         self.step(|machine, state| match state.leased().or(state.checking()) {
             Some(lease) if lease.address == address => machine.decline(now, lease, random),
@@ -253,6 +254,11 @@ impl Machine {
     /// The lease whose address may be used.
     pub fn lease(&self) -> Option<&Lease> {
         self.state.lease()
+    }
+
+    /// Whether a server gave `address`, for a time that has not ended.
+    pub fn has_leased(&self, address: Ipv4Addr) -> bool {
+        self.state.leased().is_some_and(|lease| lease.address == address)
     }
 
     /// Grows whenever a lease begins, is renewed, or ends.

@@ -41,6 +41,8 @@ pub struct World {
     /// Whether those who do not answer are given up at once.
     pub unresolved: Cell<bool>,
     pub conflict: Cell<Option<Conflict>>,
+    /// The address that the Ethernet layer was given last.
+    pub added: Cell<Option<Ipv4Addr>>,
     pub probes: Cell<usize>,
     pub log: RefCell<String<4096>>,
     pub server: RefCell<Option<Server<4>>>,
@@ -61,6 +63,7 @@ impl World {
             neighbour: Cell::default(),
             unresolved: Cell::default(),
             conflict: Cell::default(),
+            added: Cell::default(),
             probes: Cell::default(),
             log: RefCell::default(),
             server: RefCell::new(Some(Server::new(SERVER, first, mask, Duration::from_secs(1000)))),
@@ -195,7 +198,8 @@ impl Ethernet for World {
     ) -> Result<(), SendError> {
         Err(SendError::Unsupported)
     }
-    fn add_ipv4(&self, _: Ipv4Addr) -> bool {
+    fn add_ipv4(&self, address: Ipv4Addr) -> bool {
+        self.added.set(Some(address));
         true
     }
     fn remove_ipv4(&self, _: Ipv4Addr) {}

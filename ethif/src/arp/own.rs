@@ -33,6 +33,8 @@ struct Own {
 pub(crate) enum Defence {
     /// It is announced once more.
     Announce,
+    /// It is kept, and nothing is said.
+    Keep,
     /// It is given up.
     GiveUp {
         /// An earlier conflict that nobody waited for was forgotten.
@@ -45,11 +47,13 @@ pub(crate) enum Defence {
 pub(crate) struct OwnAddresses {
     list: Vec<Own, ADDRESSES>,
     lost: Deque<Conflict, ADDRESSES>,
+    /// How many wait for a conflict.
+    listeners: usize,
 }
 
 impl OwnAddresses {
     pub(crate) const fn new() -> Self {
-        Self { list: Vec::new(), lost: Deque::new() }
+        Self { list: Vec::new(), lost: Deque::new(), listeners: 0 }
     }
 
     /// Takes `address`, and lets it be announced. One that is an own address
@@ -79,7 +83,10 @@ impl OwnAddresses {
     }
 
     /// Another host says that it has `address`, which is an own one.
-    /// RFC 5227 §2.4 (b): defend it once in `DEFEND_INTERVAL`, else give up.
+    /// It is defended once in `DEFEND_INTERVAL`. A second claim within that
+    /// time takes it where somebody waits to be told, who can find another
+    /// (RFC 5227 §2.4 (b)). Otherwise two packets of anybody's would silence
+    /// the host: it keeps its address, and its peace (§2.4 (c)).
     pub(crate) fn claimed(&mut self, address: Ipv4Addr, other: MacAddr, now: Instant) -> Option<Defence> {
         let own = self.list.iter_mut().find(|own| own.address == address)?;
         let contested = own.claimed.is_some_and(|before| now < before + DEFEND_INTERVAL);
@@ -89,11 +96,24 @@ impl OwnAddresses {
             own.next = now;
             return Some(Defence::Announce);
         }
+        if self.listeners == 0 {
+            return Some(Defence::Keep);
+        }
         self.remove(address);
         let forgotten = self.lost.is_full() && self.lost.pop_front().is_some();
         // There is room now.
         let _ = self.lost.push_back(Conflict { address, other });
         Some(Defence::GiveUp { forgotten })
+    }
+
+    /// Somebody waits for a conflict, until [`unlisten`](Self::unlisten).
+    pub(crate) const fn listen(&mut self) {
+        self.listeners = self.listeners.saturating_add(1);
+    }
+
+    /// Nobody more, of those who did.
+    pub(crate) const fn unlisten(&mut self) {
+        self.listeners = self.listeners.saturating_sub(1);
     }
 
     /// The oldest conflict that was not told yet.

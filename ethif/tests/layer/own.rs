@@ -200,10 +200,34 @@ fn a_second_claim_within_ten_seconds_takes_the_address() {
     assert_eq!(state(&e, 254), Some(NeighbourState::Delay));
 }
 
+/// Whoever waits no more is as if he had never waited.
+#[test]
+fn an_address_is_kept_where_nobody_would_find_another() {
+    let net = Mock::new();
+    let e = Ethif::connect(&net);
+    assert_eq!(once(pin!(e.conflict())), Poll::Pending);
+    e.add_ipv4(OWN_IP);
+    run(&e, secs(5));
+    net.take();
+    for second in 0..30 {
+        input(&e, &claim(1).frame(MacAddr::BROADCAST));
+        // One word in ten seconds, however often it is claimed.
+        let said = arps(&net.take());
+        assert_eq!(said.len(), usize::from(second % 10 == 0), "second {second}");
+        assert!(said.iter().all(|(_, _, arp)| *arp == announcement()));
+        run(&e, secs(1));
+    }
+    input(&e, &request(1, OWN_IP).frame(MacAddr::BROADCAST));
+    assert_eq!(net.take().len(), 1, "it is still answered for");
+    assert_eq!((e.statistics().conflicts, e.statistics().addresses_lost), (30, 0));
+}
+
 #[test]
 fn a_conflict_waits_to_be_told() {
     let net = Mock::new();
     let e = Ethif::connect(&net);
+    let mut waiting = pin!(e.conflict());
+    assert_eq!(once(waiting.as_mut()), Poll::Pending);
     for n in 1..=9 {
         e.add_ipv4(ip(n));
         for _ in 0..2 {
@@ -212,9 +236,10 @@ fn a_conflict_waits_to_be_told() {
         }
     }
     assert_eq!(e.statistics().conflicts_forgotten, 1);
-    for n in 2..=9 {
-        let expected = Conflict { address: ip(n), other: mac(200) };
-        assert_eq!(once(pin!(e.conflict())), Poll::Ready(expected));
+    let expected = |n| Conflict { address: ip(n), other: mac(200) };
+    assert_eq!(once(waiting), Poll::Ready(expected(2)));
+    for n in 3..=9 {
+        assert_eq!(once(pin!(e.conflict())), Poll::Ready(expected(n)));
     }
     assert_eq!(once(pin!(e.conflict())), Poll::Pending);
 }
