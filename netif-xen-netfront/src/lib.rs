@@ -35,8 +35,8 @@
 //! What is received is copied once, out of memory that the backend can still
 //! write to: a header must not change between the check of its length and its
 //! use. That copy is the price of not trusting the backend, beside the one that
-//! the backend itself makes: 0.02 ns a byte, as measured out of the cache on one machine,
-//! so 30 ns a frame of the usual length.
+//! the backend itself makes: 0.02 ns a byte of what the cache holds, as measured
+//! on one machine, so 30 ns a frame of the usual length.
 //!
 //! The backend gets an event only when it has asked for one by its event index,
 //! and once for all that a pass has put on a ring. The driver asks for events
@@ -92,7 +92,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(any(feature = "simulation", feature = "xen"))]
+#[cfg(any(test, feature = "simulation", feature = "xen"))]
 extern crate alloc;
 
 mod counters;

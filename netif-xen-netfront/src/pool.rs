@@ -181,3 +181,90 @@ impl<O: Outgoing> Pool<O> {
         }
     }
 }
+
+#[cfg(all(test, feature = "simulation"))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use netif_memory::VirtualClock;
+    use proptest::prelude::*;
+
+    use crate::simulation::World;
+
+    fn with_pool(pages: usize, test: impl FnOnce(&mut dyn Frames)) {
+        let clock = VirtualClock::new();
+        let world = World::new(&clock);
+        test(&mut Pool::new(&world.guest(DomainId(1)), DomainId(0), pages).unwrap());
+    }
+
+    /// What the tests need of a pool, whatever its pages.
+    trait Frames {
+        fn reserve(&mut self, len: usize) -> Option<Reserved>;
+        fn sent(&mut self, frame: Reserved, queue: u8, pieces: u8);
+        fn answered(&mut self, id: u16, queue: u8) -> Result<bool, NotInFlight>;
+    }
+
+    impl<O: Outgoing> Frames for Pool<O> {
+        fn reserve(&mut self, len: usize) -> Option<Reserved> {
+            let has_room = self.has_room(len);
+            let reserved = Pool::reserve(self, len);
+            assert_eq!(reserved.is_some(), has_room);
+            reserved
+        }
+
+        fn sent(&mut self, frame: Reserved, queue: u8, pieces: u8) {
+            Pool::sent(self, frame, queue, pieces);
+        }
+
+        fn answered(&mut self, id: u16, queue: u8) -> Result<bool, NotInFlight> {
+            Pool::answered(self, id, queue)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn frames_never_overlap_and_all_comes_back(
+            pages in 1_usize..70,
+            steps in proptest::collection::vec((1_usize..20_000, 0_usize..64, any::<bool>()), 0..300),
+        ) {
+            with_pool(pages, |pool| {
+                let mut out: Vec<(Reserved, usize)> = Vec::new();
+                for (len, pick, send) in steps {
+                    if send {
+                        let Some(frame) = pool.reserve(len) else { continue };
+                        let (start, end) = (frame.start(), frame.start() + len);
+                        assert!(end <= pages * PAGE);
+                        for &(other, other_len) in &out {
+                            assert!(end <= other.start() || other.start() + other_len <= start, "overlap");
+                        }
+                        assert!(len > PAGE || start / PAGE == (end - 1) / PAGE, "across a page's end");
+                        pool.sent(frame, 0, 1);
+                        out.push((frame, len));
+                    } else if !out.is_empty() {
+                        let (frame, _) = out.swap_remove(pick % out.len());
+                        assert_eq!(pool.answered(frame.id, 1), Err(NotInFlight));
+                        assert_eq!(pool.answered(frame.id, 0), Ok(true));
+                        assert_eq!(pool.answered(frame.id, 0), Err(NotInFlight));
+                    }
+                }
+                for (frame, _) in out {
+                    assert_eq!(pool.answered(frame.id, 0), Ok(true));
+                }
+                assert!(pool.reserve(pages * PAGE).is_some(), "all free again");
+            });
+        }
+    }
+
+    #[test]
+    fn short_frames_leave_room_for_long_ones() {
+        with_pool(64, |pool| {
+            for _ in 0..64 {
+                assert!(pool.reserve(60).is_some());
+            }
+            // Half of the pool is in short frames, the other half in one piece.
+            assert!(pool.reserve(MAX_FRAME).is_some());
+            assert!(pool.reserve(MAX_FRAME).is_some());
+            assert!(pool.reserve(60).is_none());
+        });
+    }
+}

@@ -154,3 +154,104 @@ impl<S: Shared, const WORDS: usize> FrontRing<S, WORDS> {
         FIRST_SLOT + (index % SLOTS) as usize * 4 * WORDS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+
+    use crate::hypervisor::PAGE;
+
+    /// A page that both ends of a test write to.
+    struct Page([Cell<u32>; PAGE / 4]);
+
+    impl Shared for &Page {
+        fn grant(&self, _: usize) -> Option<GrantRef> {
+            None
+        }
+
+        fn load(&self, at: usize) -> u32 {
+            self.0[at / 4].get()
+        }
+
+        fn store(&self, at: usize, word: u32) {
+            self.0[at / 4].set(word);
+        }
+
+        fn copy_out(&self, _: usize, _: &mut [u8]) {}
+    }
+
+    /// A ring whose indices stand at `at`, and the backend's producer with them.
+    fn with_ring(at: u32, test: impl FnOnce(FrontRing<&Page, 3>, &Page)) {
+        let page = &Page([const { Cell::new(0) }; PAGE / 4]);
+        let mut ring = FrontRing::new(page);
+        (ring.produced, ring.published, ring.notified, ring.consumed) = (at, at, at, at);
+        page.store(REQ_PROD, at);
+        page.store(RSP_PROD, at);
+        page.store(REQ_EVENT, at.wrapping_add(1));
+        test(ring, page);
+    }
+
+    const STARTS: [u32; 5] = [0, 1, u32::MAX, u32::MAX - 100, 0x7fff_ffff];
+
+    #[test]
+    fn indices_wrap() {
+        for start in STARTS {
+            with_ring(start, |mut ring, page| {
+                for count in 0..600_u32 {
+                    assert_eq!(ring.free(), SLOTS);
+                    ring.put([count, 0, 0]);
+                    ring.publish();
+                    assert_eq!(page.load(REQ_PROD), start.wrapping_add(count + 1));
+                    page.store(RSP_PROD, start.wrapping_add(count + 1));
+                    assert_eq!(ring.available(), Ok(1));
+                    assert_eq!(ring.response::<1>(0), [count]);
+                    ring.consume(1);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_producer_outside_of_what_is_out_is_refused() {
+        for start in STARTS {
+            with_ring(start, |mut ring, page| {
+                for _ in 0..10 {
+                    ring.put([0, 0, 0]);
+                }
+                // Put, but not shown.
+                page.store(RSP_PROD, start.wrapping_add(1));
+                assert_eq!(ring.available(), Err(ProducerJumped));
+                ring.publish();
+                for (ahead, expected) in
+                    [(0, Ok(0)), (10, Ok(10)), (11, Err(ProducerJumped)), (u32::MAX, Err(ProducerJumped))]
+                {
+                    page.store(RSP_PROD, start.wrapping_add(ahead));
+                    assert_eq!(ring.available(), expected, "{start} {ahead}");
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn an_event_when_the_index_asked_for_is_passed() {
+        for start in STARTS {
+            with_ring(start, |mut ring, page| {
+                page.store(REQ_EVENT, start.wrapping_add(3));
+                let events: [bool; 5] = core::array::from_fn(|_| {
+                    ring.put([0, 0, 0]);
+                    ring.publish_and_check()
+                });
+                assert_eq!(events, [false, false, true, false, false]);
+                assert!(!ring.publish_and_check(), "nothing new");
+                // Shown one by one, considered once.
+                page.store(REQ_EVENT, start.wrapping_add(6));
+                for _ in 0..3 {
+                    ring.put([0, 0, 0]);
+                    ring.publish();
+                }
+                assert!(ring.publish_and_check());
+            });
+        }
+    }
+}
