@@ -11,12 +11,12 @@ use layer_net::with_limits;
 use tcpv4::{Limits, Listener};
 use traits::Layer as _;
 
-/// Opens 20,000 connections from as many peers, idle ones; the layer holds no
+/// Opens 100,000 connections from as many peers, idle ones; the layer holds no
 /// buffers for them, has no deadline, and one that is busy beside them works.
 #[test]
 fn idle_connections_cost_nothing_but_their_slots() {
     let mut limits = Limits::default();
-    limits.connections = 20_001;
+    limits.connections = 100_001;
     with_limits(limits, |net| {
         let listener = Listener::<64>::with_capacity();
         let mut flows = Vec::new();
@@ -27,7 +27,7 @@ fn idle_connections_cost_nothing_but_their_slots() {
                 Poll::Pending => panic!(),
             }
         };
-        for n in 0..20_000u32 {
+        for n in 0..100_000u32 {
             let src = Ipv4Addr::from_bits(0x0b00_0000 + n);
             Raw::new(SYN, 1000, 0).from(src, 99).input(net.a(), Some(&listener));
             net.a().poll(net.clock.now(), Waker::noop());
@@ -40,7 +40,7 @@ fn idle_connections_cost_nothing_but_their_slots() {
             net.clock.set(net.clock.now() + Duration::from_secs(2));
             net.a().poll(net.clock.now(), Waker::noop());
         }
-        assert_eq!(net.a().usage().connections, 20_000);
+        assert_eq!(net.a().usage().connections, 100_000);
         assert_eq!(net.a().usage().bytes, 0);
         net.clock.set(net.clock.now() + Duration::from_secs(2));
         assert_eq!(net.a().poll(net.clock.now(), Waker::noop()), None, "no timers");
@@ -64,7 +64,7 @@ fn idle_connections_cost_nothing_but_their_slots() {
         net.a().poll(net.clock.now(), Waker::noop());
         drop(flows);
         net.a().poll(net.clock.now(), Waker::noop());
-        for _ in 0..10 {
+        for _ in 0..50 {
             net.a().poll(net.clock.now(), Waker::noop());
         }
         assert_eq!(net.a().usage().connections, 0);

@@ -88,7 +88,7 @@ fn narrowed() -> (Script, u32) {
 /// `mss` bytes comes: its number and length.
 fn until_probe(s: &mut Script, next: &mut u32, mss: u32) -> (u32, u32) {
     for _ in 0..40 {
-        s.write(20_000);
+        s.write(s.connection.writable().min(20_000));
         s.run(100);
         let mut found = None;
         while let Some(sent) = s.out.pop_front() {

@@ -136,6 +136,30 @@ fn a_larger_window_comes_with_fast_reading() {
 }
 
 #[test]
+fn a_window_that_doubles_each_round_trip_is_never_in_the_way() {
+    let mut start = with_receive_limit(4 << 20);
+    start.scale = Some(7);
+    let mut s = Script::open(&start);
+    let mut seq = 1;
+    for flight in [40, 80, 160, 320] {
+        for _ in 0..flight {
+            let _ = s.inject(data(seq, 1000));
+            seq += 1000;
+        }
+        s.read_from(u64::from(seq) - flight * 1000 - 1);
+        s.run(100);
+        // By now twice as much is under way, and it will be four times as much
+        // before the reader has seen that.
+        let _ = s.inject(data(seq, 1000));
+        let _ = s.inject(data(seq + 1000, 1000));
+        let window = s.connection.info().receive_window;
+        assert!(u64::from(window) >= 4 * flight * 1000, "{window} bytes after a flight of {flight} segments");
+        seq += 2000;
+        s.read_from(u64::from(seq) - 2001);
+    }
+}
+
+#[test]
 fn the_peers_window_is_kept_to() {
     let mut s = Script::open(&Start { window: 2500, ..Start::default() });
     s.write(5000);

@@ -12,13 +12,21 @@ use super::{Ack, Controller, Cwnd};
 /// C = 0.4, β = 0.7.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cubic {
-    /// W_max: the window before the last reduction.
-    w_max: u32,
+    /// The last reduction.
+    peak: Peak,
     /// What it was before the last congestion, to undo that.
-    prior_w_max: u32,
+    prior: Peak,
     /// When the present congestion avoidance began.
     epoch: Option<Epoch>,
     hystart: HyStart,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Peak {
+    /// W_max: the window that is aimed at.
+    w_max: u32,
+    /// cwnd_prior: the window just before the reduction.
+    cwnd: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +63,10 @@ impl Controller for Cubic {
 
     fn congested(&mut self, window: &Cwnd, flight: u32, mss: u32) -> u32 {
         let cwnd = flight.min(window.cwnd);
-        self.prior_w_max = self.w_max;
+        self.prior = self.peak;
         // Fast convergence (RFC 9438 §4.7): room for newcomers.
-        self.w_max = if cwnd < self.w_max { scaled(cwnd, 17, 20) } else { cwnd };
+        let w_max = if cwnd < self.peak.w_max { scaled(cwnd, 17, 20) } else { cwnd };
+        self.peak = Peak { w_max, cwnd };
         self.epoch = None;
         // Multiplicative decrease (RFC 9438 §4.6).
         scaled(cwnd, 7, 10).max(2 * mss)
@@ -65,7 +74,7 @@ impl Controller for Cubic {
 
     fn undone(&mut self) {
         // RFC 9438 §4.9.
-        self.w_max = self.prior_w_max;
+        self.peak = self.prior;
         self.epoch = None;
     }
 
@@ -80,10 +89,10 @@ impl Controller for Cubic {
 impl Cubic {
     /// Congestion avoidance (RFC 9438 §4.2 to §4.5).
     fn avoid(&mut self, window: &mut Cwnd, ack: &Ack, acked: u32) {
-        let w_max = self.w_max;
-        let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(ack.now, window.cwnd, w_max, ack.mss));
+        let peak = self.peak;
+        let epoch = self.epoch.get_or_insert_with(|| Epoch::begin(ack.now, window.cwnd, peak.w_max, ack.mss));
         let elapsed = ack.now.duration_since(epoch.start);
-        epoch.grow_reno(window.cwnd, w_max, acked, ack.mss);
+        epoch.grow_reno(window.cwnd, peak.cwnd, acked, ack.mss);
         let cwnd = window.cwnd;
         // In the Reno-friendly region (RFC 9438 §4.3).
         if epoch.at(elapsed, ack.mss) < epoch.w_est {
@@ -116,12 +125,13 @@ impl Epoch {
     }
 
     /// W_est (RFC 9438 §4.3): α = 3 · (1 − β) / (1 + β) = 9/17 segments per
-    /// window, 1 once it is where the last congestion was.
-    fn grow_reno(&mut self, cwnd: u32, w_max: u32, acked: u32, mss: u32) {
+    /// window, 1 once it is where the last congestion was, cwnd_prior; W_max is
+    /// less where it makes room for newcomers.
+    fn grow_reno(&mut self, cwnd: u32, cwnd_prior: u32, acked: u32, mss: u32) {
         self.reno_acked = self.reno_acked.saturating_add(acked);
         if self.reno_acked >= cwnd {
             self.reno_acked -= cwnd;
-            let step = if self.w_est < w_max { scaled(mss, 9, 17) } else { mss };
+            let step = if self.w_est < cwnd_prior { scaled(mss, 9, 17) } else { mss };
             self.w_est = self.w_est.saturating_add(step).min(Cwnd::MAX);
         }
     }
@@ -196,8 +206,27 @@ mod tests {
         cubic.congested(&window, 100 * MSS, MSS);
         let window = Cwnd { cwnd: 80 * MSS, ssthresh: 0 };
         assert_eq!(cubic.congested(&window, 80 * MSS, MSS), 56 * MSS);
-        assert_eq!(cubic.w_max, 68 * MSS);
+        assert_eq!(cubic.peak.w_max, 68 * MSS);
         cubic.undone();
-        assert_eq!(cubic.w_max, 100 * MSS);
+        assert_eq!(cubic.peak.w_max, 100 * MSS);
+    }
+
+    /// Fast convergence lowers W_max, not the window up to which nine
+    /// seventeenths of a segment a round trip are Reno's share (RFC 9438 §4.3).
+    #[test]
+    fn renos_share_is_small_until_the_window_before_the_reduction() {
+        let mut cubic = Cubic::default();
+        cubic.congested(&Cwnd { cwnd: 20 * MSS, ssthresh: 0 }, 20 * MSS, MSS);
+        let ssthresh = cubic.congested(&Cwnd { cwnd: 19 * MSS, ssthresh: 0 }, 19 * MSS, MSS);
+        let mut window = Cwnd { cwnd: ssthresh, ssthresh };
+        let mut rounds = 0;
+        // Round trips so short that the cubic function stands still.
+        while window.cwnd < 19 * MSS {
+            let before = window.cwnd;
+            cubic.acknowledged(&mut window, &Ack { srtt: Duration::from_millis(1), ..ack(rounds, before) });
+            assert!(window.cwnd - before <= MSS * 9 / 17, "{before} to {} in round {rounds}", window.cwnd);
+            rounds += 1;
+        }
+        assert!((10..=13).contains(&rounds), "{rounds}");
     }
 }

@@ -66,7 +66,7 @@ impl<B: Backing> Connection<B> {
             self.rearm(now, &news);
         }
         if news.acked > 0 {
-            events |= Events::CONFIRMED;
+            events |= Events::CONFIRMED | self.take_writable();
         }
         events
     }
@@ -125,7 +125,6 @@ impl<B: Backing> Connection<B> {
         if news.acked == 0 {
             return Events::empty();
         }
-        let was_roomy = self.is_roomy();
         let bytes = news.acked.min(self.queued());
         self.snd.una += news.acked;
         if let Some(busy) = self.busy.get_mut() {
@@ -134,9 +133,6 @@ impl<B: Backing> Connection<B> {
         }
         self.retries = 0;
         let mut events = Events::empty();
-        if self.state.can_write() && !was_roomy && self.is_roomy() {
-            events |= Events::WRITABLE;
-        }
         if news.acked > bytes {
             // The one number more is the FIN's.
             self.flags.insert(Flags::FIN_ACKED);

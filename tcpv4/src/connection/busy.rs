@@ -34,6 +34,9 @@ pub(super) struct Busy<B: Backing> {
     /// Without SACK: duplicate acknowledgements up to here are echoes of a
     /// recovery that has ended (RFC 6582 §3.2, step 1).
     pub(super) barrier: Option<SeqNum>,
+    /// When the last challenge ACK was sent: they are throttled per
+    /// connection.
+    pub(super) challenged_at: Option<Instant>,
     /// A larger segment that is under way, to see whether it arrives.
     pub(super) path_probe: Option<PathProbe>,
     pub(super) tuning: Tuning,
@@ -62,6 +65,7 @@ impl<B: Backing> Default for Busy<B> {
             limited: None,
             small_end: None,
             barrier: None,
+            challenged_at: None,
             path_probe: None,
             tuning: Tuning::default(),
         }

@@ -20,8 +20,10 @@ impl<B: Backing> Connection<B> {
         if !self.state.can_write() || self.flags.contains(Flags::FIN) {
             return Err(Failure::Aborted);
         }
-        let limit = self.limits.send;
-        Ok(self.busy.get_or_default().send.write(bytes, limit))
+        let limit = self.send_limit();
+        let count = self.busy.get_or_default().send.write(bytes, limit);
+        self.flags.set(Flags::FULL, count < bytes.len());
+        Ok(count)
     }
 
     /// Moves data that was received into `buffer` and returns how many bytes.

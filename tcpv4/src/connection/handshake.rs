@@ -41,11 +41,11 @@ impl<B: Backing> Connection<B> {
             retries: 0,
             keepalive_probes: 0,
             user: User::of(settings),
-            challenged_ms: Self::millis(now).wrapping_sub(1 << 30),
             heard_at: Stamp::of(now),
             sent_at: Stamp::of(now),
             liveness: Instant::MAX,
             limits: Limits::default(),
+            retransmissions: 0,
             busy: Default::default(),
         };
         connection.give_buffers(buffers);

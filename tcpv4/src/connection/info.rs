@@ -41,6 +41,17 @@ pub struct Info {
     pub phase: Phase,
     /// Timeouts in a row.
     pub timeouts: u8,
+    /// Segments sent again since the connection began. A large one counts
+    /// once.
+    pub retransmissions: u32,
+    /// The largest packet that the path takes, in bytes.
+    pub mtu: u16,
+    /// The most that may be written and unacknowledged at present, in bytes.
+    pub send_limit: u32,
+    /// The most that is offered to the peer at present, in bytes.
+    pub receive_space: u32,
+    /// Bytes that wait to be read.
+    pub readable: u32,
 }
 
 impl<B: Backing> Connection<B> {
@@ -63,6 +74,11 @@ impl<B: Backing> Connection<B> {
             unsent: self.unsent(),
             phase: busy.map_or(Phase::Open, |busy| busy.recovery.phase),
             timeouts: self.retries,
+            retransmissions: self.retransmissions,
+            mtu: self.mtu,
+            send_limit: self.send_limit(),
+            receive_space: self.limits.space,
+            readable: self.readable() as u32,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A segment arrives (RFC 9293 §3.10.7).
 
+use core::time::Duration;
+
 use traits::Instant;
 
 use super::stamp::Stamp;
@@ -9,7 +11,7 @@ use crate::segment::{Control, Ecn, Marks, Segment};
 
 /// Challenge ACKs are at least this far apart, as Linux's answers to what is
 /// out of the window.
-const CHALLENGE_INTERVAL_MS: u32 = 500;
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// TS.Recent is not trusted after this long (RFC 7323 §5.5): 24 days.
 const TS_RECENT_VALID_MS: u32 = 24 * 86_400_000;
@@ -216,9 +218,9 @@ impl<B: Backing> Connection<B> {
 
     /// Owes a challenge ACK, unless one was sent a short while ago.
     pub(super) fn challenge(&mut self, now: Instant) {
-        let millis = Self::millis(now);
-        if millis.wrapping_sub(self.challenged_ms) >= CHALLENGE_INTERVAL_MS {
-            self.challenged_ms = millis;
+        let challenged_at = &mut self.busy.get_or_default().challenged_at;
+        if challenged_at.is_none_or(|at| now.duration_since(at) >= CHALLENGE_INTERVAL) {
+            *challenged_at = Some(now);
             self.acks.now();
         }
     }

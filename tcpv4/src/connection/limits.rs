@@ -1,13 +1,17 @@
 //! The buffers of a connection, and how much they may hold.
 
 use super::busy::Busy;
-use super::{Buffers, Connection, Settings};
+use super::{Buffers, Connection, Events, Flags, Settings};
 use crate::buffer::{Backing, Bytes, Side};
 use crate::receive::ReceiveQueue;
 use crate::send::SendQueue;
 
 /// What is offered at first.
 const INITIAL_SPACE: u32 = 64 << 10;
+
+/// What may always be written, where the limit allows: two of the largest
+/// segments that devices take.
+const MIN_SEND: u32 = 128 << 10;
 
 /// How much the buffers may hold, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,10 +52,21 @@ impl<B: Backing> Connection<B> {
         self.busy.get().map_or(0, |busy| busy.send.len())
     }
 
+    /// How much may be queued at present: where memory grows, twice the
+    /// congestion window is enough to keep the path full while the writer
+    /// writes more (as Linux's autotuning of the send buffer has it).
+    #[inline]
+    pub(super) fn send_limit(&self) -> u32 {
+        if !<B::Bytes as Bytes>::GROWS {
+            return self.limits.send;
+        }
+        self.limits.send.min(self.window.cwnd.saturating_mul(2).max(MIN_SEND))
+    }
+
     /// Bytes that may be written now.
     #[inline]
     pub(super) fn send_room(&self) -> u32 {
-        self.limits.send.saturating_sub(self.queued())
+        self.send_limit().saturating_sub(self.queued())
     }
 
     /// Whether there is enough room to wake a writer for: a third of the
@@ -59,7 +74,17 @@ impl<B: Backing> Connection<B> {
     /// write crumbs.
     #[inline]
     pub(super) fn is_roomy(&self) -> bool {
-        self.send_room() >= self.limits.send / 3 || self.queued() == 0
+        self.send_room() >= self.send_limit() / 3 || self.queued() == 0
+    }
+
+    /// Whether a writer that found no room is to be woken.
+    #[inline]
+    pub(super) fn take_writable(&mut self) -> Events {
+        if !self.flags.contains(Flags::FULL) || !self.state.can_write() || !self.is_roomy() {
+            return Events::empty();
+        }
+        self.flags.remove(Flags::FULL);
+        Events::WRITABLE
     }
 
     /// Bytes that may still come.

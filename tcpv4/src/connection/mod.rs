@@ -90,9 +90,6 @@ pub struct Connection<B: Backing> {
     /// Keepalive probes without an answer.
     keepalive_probes: u8,
     user: User,
-    /// When the last challenge ACK was sent, in milliseconds: they are
-    /// throttled per connection.
-    challenged_ms: u32,
     /// When the peer was heard last.
     heard_at: Stamp,
     /// When something was sent last that asks for an answer.
@@ -100,6 +97,8 @@ pub struct Connection<B: Backing> {
     /// The one timer that an idle connection may have.
     liveness: Instant,
     limits: Limits,
+    /// Segments sent again.
+    retransmissions: u32,
     busy: B::Side<Busy<B>>,
 }
 
@@ -132,6 +131,8 @@ bitflags! {
         const CWR_OWED = 1 << 12;
         /// ECN is offered with the SYN.
         const ECN_OFFERED = 1 << 13;
+        /// Not all was taken of what was written last.
+        const FULL = 1 << 14;
     }
 }
 

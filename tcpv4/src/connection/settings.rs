@@ -20,8 +20,9 @@ pub struct Settings {
     /// How long data may stay unacknowledged (RFC 5482); `None` for 15
     /// retransmissions, about 15 minutes.
     pub user_timeout: Option<Duration>,
-    /// The most bytes kept that are written and not yet acknowledged. In
-    /// fixed memory, the buffer's size where that is less.
+    /// The most bytes kept that are written and not yet acknowledged; within
+    /// that, twice the congestion window, and 128 KiB at least. In fixed
+    /// memory, the buffer's size where that is less.
     pub send_limit: u32,
     /// The most bytes kept that are received and not yet read: the largest
     /// window. In fixed memory, the buffer's size where that is less.

@@ -159,9 +159,10 @@ impl<B: Backing> Connection<B> {
         }
     }
 
-    /// Offers more room to a peer whose data is read as fast as it comes: twice
-    /// what was read in a round trip, so that its window may double in the
-    /// next (dynamic right-sizing, as in Linux).
+    /// Offers more room to a peer whose data is read as fast as it comes: four
+    /// times what was read in a round trip. In slow start its window has doubled
+    /// once when this is known, and doubles again before more is (dynamic
+    /// right-sizing, as in Linux).
     pub(super) fn tune_space(&mut self, now: Instant, count: usize) {
         if !<B::Bytes as Bytes>::GROWS || self.limits.space == self.limits.receive {
             return;
@@ -173,7 +174,7 @@ impl<B: Backing> Connection<B> {
             return;
         }
         let slack = 16 * u32::from(self.acks.peer_segment);
-        self.limits.offer(tuning.read.saturating_mul(2).saturating_add(slack));
+        self.limits.offer(tuning.read.saturating_mul(4).saturating_add(slack));
         *tuning = Tuning { since: now, read: 0 };
     }
 }

@@ -166,7 +166,8 @@ impl<B: Backing> Connection<B> {
     }
 
     fn idle_timeout(&mut self, now: Instant) {
-        let active_at = self.heard_at.instant(now).max(self.sent_at.instant(now));
+        let challenged_at = self.busy.get().and_then(|busy| busy.challenged_at).unwrap_or_default();
+        let active_at = self.heard_at.instant(now).max(self.sent_at.instant(now)).max(challenged_at);
         if now.duration_since(active_at) >= IDLE {
             self.release();
         }

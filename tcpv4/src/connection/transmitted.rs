@@ -81,6 +81,7 @@ impl<B: Backing> Connection<B> {
         let len = end.since(start);
         let nxt = self.snd.nxt;
         self.path_probe_lost(now, start, end);
+        self.retransmissions = self.retransmissions.wrapping_add(1);
         let busy = self.busy.get_or_default();
         busy.scoreboard.retransmitted(now, start, end);
         busy.recovery.undo.retransmitted(Self::millis(now), len);
