@@ -49,7 +49,7 @@ pub struct Ipv4<
     pub(crate) limit: Limit,
     pub(crate) counters: Counters,
     wakers: WakerSet,
-    /// The earliest deadline that tasks know of.
+    /// The earliest deadline that tasks know of; none while nothing can be due.
     armed: Cell<Option<Instant>>,
 }
 
@@ -160,6 +160,16 @@ where
         refused
     }
 
+    /// Does what is due, and returns when something is next.
+    #[inline(never)]
+    fn do_due(&self, now: Instant) -> Option<Instant> {
+        while let Some(given_up) = self.reassembly.expire(now, &self.counters) {
+            self.send_error(&given_up.packet(), ErrorToSend::ReassemblyTimeExceeded, true);
+        }
+        self.report_groups(now);
+        earliest(self.reassembly.deadline(), self.groups.borrow().deadline())
+    }
+
     /// Sends the reports of groups that are due.
     fn report_groups(&self, now: Instant) {
         // Each group at most once: one that fails is due later.
@@ -187,13 +197,10 @@ where
 
     fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
         self.wakers.register(waker);
-        while let Some(given_up) = self.reassembly.expire(now, &self.counters) {
-            self.send_error(&given_up.packet(), ErrorToSend::ReassemblyTimeExceeded, true);
+        if self.armed.get().is_some() {
+            self.armed.set(self.do_due(now));
         }
-        self.report_groups(now);
-        let own = earliest(self.reassembly.deadline(), self.groups.borrow().deadline());
-        self.armed.set(own);
-        earliest(own, self.ethernet.poll(now, waker))
+        earliest(self.armed.get(), self.ethernet.poll(now, waker))
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {

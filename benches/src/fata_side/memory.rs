@@ -55,27 +55,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
             _ => Err(anyhow::anyhow!("not in memory")),
         }
     };
-    let towers = async {
+    // Packets first, then the applications, then what there is to say.
+    let ended = || Err(anyhow::anyhow!("a tower ended"));
+    drive(&clock, async {
         race!(
             async {
                 let _ = client.listen(|_| {}).await;
+                ended()
             },
             async {
                 let _ = server.listen(take).await;
+                ended()
             },
+            measured,
             async {
                 let _ = client.tcp.run(&clock).await;
+                ended()
             },
             async {
                 let _ = server.tcp.run(&clock).await;
+                ended()
             }
-        );
-    };
-    drive(&clock, async {
-        race!(measured, async {
-            towers.await;
-            Err(anyhow::anyhow!("a tower ended"))
-        })
+        )
     })
 }
 
