@@ -78,7 +78,8 @@ where
         Ok(route)
     }
 
-    /// Sends a packet that fits in one piece and goes where the last one went. `None`, with `fill` left, for any other, which takes thought.
+    /// Sends a packet that fits in one piece and goes where the last one went.
+    /// `None`, with `fill` left, for any other, which takes thought.
     ///
     /// This is inlined into whoever writes, down to the device: what layers
     /// hand each other stays in registers. Passed in memory, it would have to
@@ -101,7 +102,7 @@ where
             Some(s) => len.min(usize::from(s.header_len) + usize::from(s.size.get())),
         };
         let mtu = self.addressing.try_borrow().ok()?.mtu(self.ethernet.mtu());
-        if HEADER_LEN + longest > mtu || HEADER_LEN + len > MAX_PACKET_LEN {
+        if len > MAX_PACKET_LEN - HEADER_LEN || HEADER_LEN + longest > mtu {
             return None;
         }
         let (identification, fragmentation) = if header.dont_fragment {
