@@ -4,3 +4,4 @@
 #![forbid(unsafe_code)]
 
 pub mod custom_stack;
+pub mod multicore;

@@ -10,6 +10,7 @@
 mod harness;
 mod opening;
 mod packets;
+mod queues;
 mod tcp;
 mod udp;
 mod under_os;
@@ -36,6 +37,7 @@ fn main() -> std::process::ExitCode {
         Test::root("udp::one_large_frame_becomes_datagrams", udp::one_large_frame_becomes_datagrams),
         Test::root("udp::datagrams_become_one_large_frame", udp::datagrams_become_one_large_frame),
         Test::root("tcp::every_combination_of_offloads", tcp::every_combination_of_offloads),
+        Test::root("queues::a_stack_on_each", queues::a_stack_on_each),
         Test::root("under_os::echoes_datagrams_and_connections", under_os::echoes_datagrams_and_connections),
         Test::root(
             "under_tokio::echoes_datagrams_and_connections",
