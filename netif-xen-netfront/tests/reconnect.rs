@@ -115,6 +115,30 @@ fn unloaded_and_loaded() {
 }
 
 #[test]
+fn a_backend_that_begins_anew_without_a_word() {
+    let clock = VirtualClock::new();
+    let world = World::new(&clock);
+    run(&clock, async {
+        let (front, device, _) = by_hand::<1>(&world, &Attachment::default(), few()).await.unwrap();
+        passes(&clock, &front, &device).await;
+        // Linux's, unbound and bound again, was connected and offers itself...
+        device.set_state(2);
+        listen_for(&clock, &front, SHORT).await;
+        assert_eq!((device.frontend_state(), front.counters().connections), (4, 2));
+        // ... but has tried with the channels of before, and fails.
+        device.set_state(5);
+        listen_for(&clock, &front, SHORT).await;
+        assert_eq!(device.frontend_state(), 6);
+        device.set_state(6);
+        listen_for(&clock, &front, SHORT).await;
+        assert_eq!(device.frontend_state(), 1);
+        device.set_state(2);
+        listen_for(&clock, &front, SHORT).await;
+        passes(&clock, &front, &device).await;
+    });
+}
+
+#[test]
 fn features_that_change_meanwhile() {
     let clock = VirtualClock::new();
     let world = World::new(&clock);
