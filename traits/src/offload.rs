@@ -138,7 +138,7 @@ impl TxMeta {
     pub const fn with_checksum(mut self, start: u16, offset: u16) -> Self {
         debug_assert!(offset.is_multiple_of(2) && offset < 510, "no transport has its checksum there");
         self.set(Self::START, start);
-        self.word = self.word & !(0xff << Self::OFFSET) | (offset as u64 / 2 + 1 & 0xff) << Self::OFFSET;
+        self.word = self.word & !(0xff << Self::OFFSET) | ((offset as u64 / 2 + 1) & 0xff) << Self::OFFSET;
         self
     }
 
