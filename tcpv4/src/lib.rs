@@ -81,7 +81,7 @@ mod time_wait;
 mod timers;
 pub mod wire;
 
-pub use flow::{Flow, IoError, ReadHalf, WriteHalf};
+pub use flow::{Buffered, Flow, IoError, ReadHalf, WriteHalf};
 pub use layer::{ConnectionId, Remembered, Tcp, Usage};
 pub use listener::{Accept, DEFAULT_BACKLOG, Listener};
 pub use seq::{Mss, SeqNum, Window, WindowScale};

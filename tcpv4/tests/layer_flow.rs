@@ -5,20 +5,9 @@ mod layer_net;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use layer_net::Net;
-use tcpv4::{Listener, Storage};
+use layer_net::{B, Net, SECOND, assert_forgotten};
+use tcpv4::Listener;
 use traits::{ConnectError, FlowError};
-
-const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
-const SECOND: Duration = Duration::from_secs(1);
-
-/// Nothing is left, TIME-WAIT apart.
-fn assert_forgotten<S: Storage>(net: &Net<'_, S>) {
-    net.session().run_for(SECOND);
-    for tcp in [net.a(), net.b()] {
-        assert_eq!((tcp.usage().connections, tcp.usage().bytes), (0, 0));
-    }
-}
 
 on_both! {
     fn dropping_an_open_flow_resets_it(net) {

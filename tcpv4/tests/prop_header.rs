@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use proptest::prelude::*;
 use tcpv4::segment::{Control, Marks, Segment, Transmit};
-use tcpv4::wire::{CHECKSUM_OFFSET, HeaderError, Options, Ports, SackBlock, SackBlocks, Timestamps, emit, parse};
+use tcpv4::wire::{
+    CHECKSUM_OFFSET, HeaderError, Options, Ports, SackBlock, SackBlocks, Timestamps, emit, parse,
+};
 use tcpv4::{Mss, SeqNum, Window, WindowScale};
 use traits::{ChecksumVerdict, RxMeta};
 use wire::{Checksum, Protocol};

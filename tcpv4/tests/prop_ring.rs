@@ -86,7 +86,8 @@ fn course<B: Bytes>(mut ring: Ring<B>, steps: Vec<Step>) {
                 ring.advance(count);
                 let count = count.min(model.used.len());
                 model.used.drain(..count);
-                model.ahead = std::mem::take(&mut model.ahead).into_iter().map(|(at, b)| (at - count, b)).collect();
+                model.ahead =
+                    std::mem::take(&mut model.ahead).into_iter().map(|(at, b)| (at - count, b)).collect();
             }
             Step::Reserve(wanted) => {
                 let room = ring.reserve(wanted, 4096, model.reach());

@@ -16,6 +16,9 @@ use crate::send::{Record, Resent, Scoreboard, SendQueue};
 pub(super) struct Busy<B: Backing> {
     pub(super) send: SendQueue<B::Bytes>,
     pub(super) receive: ReceiveQueue<B::Bytes>,
+    /// Bytes that the reader has taken out of `receive` and not read yet: they
+    /// count in the window.
+    pub(super) taken: u32,
     pub(super) timers: Timers,
     pub(super) scoreboard: Scoreboard<B::List<Record>, B::List<Resent>>,
     pub(super) recovery: Recovery,
@@ -56,6 +59,7 @@ impl<B: Backing> Default for Busy<B> {
         Self {
             send: SendQueue::default(),
             receive: ReceiveQueue::default(),
+            taken: 0,
             timers: Timers::default(),
             scoreboard: Scoreboard::default(),
             recovery: Recovery::default(),
@@ -75,7 +79,7 @@ impl<B: Backing> Default for Busy<B> {
 impl<B: Backing> Busy<B> {
     /// Bytes of the buffers, where those grow.
     pub(super) fn held(&self) -> usize {
-        if B::Bytes::GROWS { self.send.capacity() + self.receive.capacity() } else { 0 }
+        if B::Bytes::GROWS { self.send.capacity() + self.receive.capacity() + self.taken as usize } else { 0 }
     }
 
     /// The sizes of the buffers at present, in bytes.

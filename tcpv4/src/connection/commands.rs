@@ -40,6 +40,11 @@ impl<B: Backing> Connection<B> {
         if let Some(busy) = self.busy.get_mut() {
             busy.receive.consume(count, !busy.assembler.is_empty());
         }
+        self.was_read(now, count);
+    }
+
+    /// Bytes were read: the peer may have to be told of the room.
+    pub(super) fn was_read(&mut self, now: Instant, count: usize) {
         if self.state == State::Closed && self.readable() == 0 {
             self.release();
             return;
@@ -151,7 +156,7 @@ impl<B: Backing> Connection<B> {
             | State::Closing
             | State::LastAck
             | State::TimeWait => {
-                if self.readable() > 0 {
+                if self.readable() > 0 || self.busy.get().is_some_and(|busy| busy.taken > 0) {
                     self.abort();
                     return;
                 }

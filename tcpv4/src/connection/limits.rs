@@ -90,7 +90,8 @@ impl<B: Backing> Connection<B> {
     /// Bytes that may still come.
     #[inline]
     pub(super) fn receive_room(&self) -> u32 {
-        self.limits.space.saturating_sub(self.readable() as u32)
+        let kept = self.busy.get().map_or(0, |busy| busy.receive.len().saturating_add(busy.taken));
+        self.limits.space.saturating_sub(kept)
     }
 
     /// Takes the buffers that the connection begins with.
@@ -125,7 +126,7 @@ impl<B: Backing> Connection<B> {
         busy.send.release();
         if busy.assembler.is_empty() && busy.fin_at.is_none() {
             busy.receive.release();
-            let is_empty = busy.send.len() == 0 && busy.receive.len() == 0;
+            let is_empty = busy.send.len() == 0 && busy.receive.len() == 0 && busy.taken == 0;
             if is_empty && !busy.timers.is_waiting() {
                 self.busy.release();
             }

@@ -1,7 +1,9 @@
 //! What the layer around a connection needs beside the contract.
 
+use traits::Instant;
+
 use super::Connection;
-use crate::buffer::{Backing, Ring, Side};
+use crate::buffer::{Backing, Bytes, Ring, Side};
 use crate::receive::Urgency;
 
 impl<B: Backing> Connection<B> {
@@ -16,5 +18,31 @@ impl<B: Backing> Connection<B> {
     /// else is received.
     pub(crate) fn swap_received(&mut self, ring: &mut Ring<B::Bytes>) {
         self.busy.get_or_default().receive.swap(ring);
+    }
+
+    /// Puts what was received into `ring`, which is empty: by a swap, unless
+    /// something beyond a hole has its place already, or `ring` can't take the
+    /// place of what it gets. What is taken counts in the window until it is
+    /// [consumed](Self::consume_taken).
+    pub(crate) fn take_received(&mut self, ring: &mut Ring<B::Bytes>) {
+        let Some(busy) = self.busy.get_mut() else { return };
+        let is_fit = <B::Bytes as Bytes>::GROWS || ring.capacity() >= busy.receive.capacity();
+        if busy.assembler.is_empty() && is_fit {
+            busy.receive.swap(ring);
+        } else {
+            let (first, second) = busy.receive.slices();
+            ring.reserve(first.len() + second.len(), usize::MAX, 0);
+            let count = ring.push(first) + ring.push(second);
+            busy.receive.consume(count, !busy.assembler.is_empty());
+        }
+        busy.taken = ring.len() as u32;
+    }
+
+    /// Takes `count` bytes of what was [taken](Self::take_received) as read.
+    pub(crate) fn consume_taken(&mut self, now: Instant, count: usize) {
+        if let Some(busy) = self.busy.get_mut() {
+            busy.taken = busy.taken.saturating_sub(count as u32);
+        }
+        self.was_read(now, count);
     }
 }

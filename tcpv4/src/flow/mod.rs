@@ -1,5 +1,6 @@
 //! Connections from the application's side.
 
+mod buffered;
 mod error;
 mod io;
 mod poll;
@@ -15,6 +16,7 @@ use crate::connection::{Info, Settings};
 use crate::layer::{ConnectionId, Tcp};
 use crate::storage::Storage;
 
+pub use buffered::Buffered;
 pub use error::IoError;
 pub use split::{ReadHalf, WriteHalf};
 

@@ -93,7 +93,7 @@ impl<I: Ip, S: Storage> Drop for Loan<'_, I, S> {
 
 /// Keeps `waker` in `place`; what it displaces is to be dropped after the
 /// borrow.
-fn register(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+pub(super) fn register(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
     match place {
         Some(kept) if kept.will_wake(waker) => None,
         _ => place.replace(waker.clone()),
@@ -107,7 +107,7 @@ impl<S: Storage> Held<S> {
     }
 
     /// Whether nothing more can be read after what has arrived.
-    fn end_of_stream(&self) -> Option<Result<(), FlowError>> {
+    pub(super) fn end_of_stream(&self) -> Option<Result<(), FlowError>> {
         match self.error() {
             Some(error) => Some(Err(error)),
             None => self.machine.is_read_closed().then_some(Ok(())),
@@ -208,7 +208,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// The reader has made room: the task has to know only if the peer is to
     /// be told, or the connection is over with that.
-    fn was_read(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
+    pub(super) fn was_read(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
         state.account(id.slot);
         let speaks = state.get(id).is_some_and(|held| {
             held.machine.is_ack_due() || (held.indexed && held.machine.time_wait().is_some())

@@ -8,7 +8,7 @@ pub mod raw;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -395,4 +395,16 @@ pub async fn join<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) 
 /// `len` bytes that tell their place.
 pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
     (0..len).map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0] ^ salt).collect()
+}
+
+/// A port of the second host.
+pub const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// Nothing is left, TIME-WAIT apart.
+pub fn assert_forgotten<S: Storage>(net: &Net<'_, S>) {
+    net.session().run_for(SECOND);
+    for tcp in [net.a(), net.b()] {
+        assert_eq!((tcp.usage().connections, tcp.usage().bytes), (0, 0));
+    }
 }
