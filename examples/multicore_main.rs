@@ -8,6 +8,7 @@
 
 use std::error::Error;
 use std::net::Ipv4Addr;
+use std::sync::mpsc::channel;
 use std::thread::{self, available_parallelism};
 
 use fata::netif_unix_tap::{Options, Tap};
@@ -25,16 +26,14 @@ fn main() -> Result<(), Failure> {
             Ok(examples::multicore::serve(&net, os, os.random(), address).await?)
         })?
     };
-    let count = available_parallelism()?.get();
-    // A tower moves about on the stack while it is built.
-    let start = |_| thread::Builder::new().stack_size(16 << 20).spawn(stack);
-    let threads: Vec<_> = (0..count).map(start).collect::<Result<_, _>>()?;
-    for thread in threads {
-        match thread.join() {
-            Ok(Ok(never)) => match never {},
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) => return Err("a stack panicked".into()),
-        }
+    let (tell, told) = channel();
+    for _ in 0..available_parallelism()?.get() {
+        let tell = tell.clone();
+        // A tower moves about on the stack while it is built.
+        let large = thread::Builder::new().stack_size(16 << 20);
+        large.spawn(move || tell.send(stack()))?;
     }
-    Ok(())
+    drop(tell);
+    // The first that ends, for whatever reason, ends all.
+    match told.recv()?? {}
 }

@@ -123,11 +123,8 @@ async fn bulk(arguments: &Arguments, pair: Pair<'_, '_, '_, '_>) -> Result<Repor
     let source = vec![1; CHUNK];
     let write = async { while near.write_all(black_box(&source)).await.is_ok() {} };
     let read = async {
-        while arguments.in_place {
-            let looked = far.read_with(|bytes| (bytes.len(), black_box(bytes).len())).await;
-            if !matches!(looked, Ok(Some(len)) if !meter.add(len as u64)) {
-                return;
-            }
+        if arguments.in_place {
+            return look(&mut far, &meter).await;
         }
         let mut sink = vec![0; CHUNK];
         while let Ok(len @ 1..) = far.read(&mut sink).await {
@@ -139,6 +136,16 @@ async fn bulk(arguments: &Arguments, pair: Pair<'_, '_, '_, '_>) -> Result<Repor
     };
     race!(write, read);
     Ok(meter.report())
+}
+
+/// Reads without a copy.
+async fn look(far: &mut Flow<'_, '_, '_, End<'_>>, meter: &Meter) {
+    loop {
+        let looked = far.read_with(|bytes| (bytes.len(), black_box(bytes).len())).await;
+        if !matches!(looked, Ok(Some(len)) if !meter.add(len as u64)) {
+            return;
+        }
+    }
 }
 
 /// Round trips of one byte, over all connections.

@@ -44,10 +44,7 @@ impl Device {
     /// Reads a frame with its header; `None` when none waits.
     #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Option<usize> {
-        match rustix::io::read(&self.tap, buffer) {
-            Ok(len) => Some(len),
-            Err(_) => None,
-        }
+        rustix::io::read(&self.tap, buffer).ok()
     }
 
     /// Writes a frame with its header.
