@@ -335,3 +335,21 @@ fn what_is_not_committed_comes_again() {
     s.flush();
     s.expect(seg().seq(1).len(1000));
 }
+
+#[test]
+fn a_writer_is_woken_by_an_acknowledgement_on_data_that_is_dropped() {
+    // Data that came before; and, after the peer's FIN, the FIN again.
+    for closes in [false, true] {
+        let mut settings = Settings::default();
+        settings.send_limit = 2000;
+        let mut s = Script::open(&Start { settings, ..Start::default() });
+        let last = || if closes { data(1, 1000).fin() } else { data(1, 1000) };
+        let _ = s.inject(last());
+        assert_eq!(s.connection.write(s.now, &[7; 3000]), Ok(2000));
+        s.flush();
+        s.discard();
+        let outcome = s.inject(last().ack(2001));
+        assert_eq!(s.connection.info().outstanding, 0, "it is acknowledged");
+        assert!(outcome.events.contains(Events::WRITABLE), "{outcome:?}");
+    }
+}

@@ -87,7 +87,9 @@ impl<B: Backing> Connection<B> {
         self.check_syn(now, segment)?;
         let acked = self.check_ack(now, segment)?;
         // Sixth: urgent data is data like any other (RFC 6093 §6).
-        let mut outcome = self.text(now, segment)?;
+        // Data that is dropped takes nothing from what the segment
+        // acknowledged: whoever waits for that is to be woken.
+        let (Ok(mut outcome) | Err(mut outcome)) = self.text(now, segment);
         outcome.events |= acked;
         Ok(outcome)
     }
