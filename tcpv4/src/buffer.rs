@@ -80,7 +80,11 @@ impl Backing for Growing {
 #[derive(Clone, Copy, Debug)]
 pub struct Fixed<'b>(PhantomData<&'b mut [u8]>);
 
-/// The bound of a list in [`Fixed`] form, in entries.
+/// The bound of a list in [`Fixed`] form, in entries: as many segments, or
+/// bursts of them sent at once, are told apart under way, and as many holes
+/// in what has arrived. A buffer of some tens of kilobytes holds no more
+/// segments than that; with larger ones, what is beyond is told apart less
+/// well, which costs a needless retransmission at worst.
 pub const FIXED_LIST: usize = 32;
 
 /// The bound of a list in [`Growing`] form, in entries.

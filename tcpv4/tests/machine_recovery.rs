@@ -454,7 +454,7 @@ fn a_timeout_spares_what_was_just_sent() {
     s.write(1000);
     s.expect(data(2001, 1000).seq(2001).ack(1));
     s.run(20);
-    assert_eq!(s.connection.info().phase, tcpv4::recovery::Phase::Loss);
+    assert_eq!(s.connection.info().phase, Phase::Loss);
     s.expect(seg().seq(1).len(1000));
     s.silent();
     assert_eq!(s.connection.info().lost, 1000, "the second segment; the third was sent 10 ms ago");

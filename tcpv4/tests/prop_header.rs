@@ -125,7 +125,8 @@ proptest! {
     fn without_room_nothing_is_written(transmit in transmit(), len in 0usize..60) {
         let len = len.min(transmit.header_len() - 1);
         let mut bytes = vec![0xa5; len];
-        prop_assert!(emit(&transmit, Ports { src: 1, dst: 2 }, 0, &mut bytes).is_none());
+        let ports = Ports { src: 1, dst: 2 };
+        prop_assert_eq!(emit(&transmit, ports, 0, &mut bytes), None);
         prop_assert!(bytes.iter().all(|byte| *byte == 0xa5));
     }
 }
