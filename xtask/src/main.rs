@@ -5,6 +5,7 @@
 
 mod band;
 mod bench;
+mod captures;
 mod checks;
 mod footprint;
 mod fuzz;
@@ -39,6 +40,16 @@ enum Command {
     },
     /// Install what the tests need, nothing else.
     Install,
+    /// Make the captures that the tests replay anew, against the kernel, curl
+    /// and dnsmasq, and the snapshots of what comes of them.
+    Captures {
+        /// Only those with this text in their names.
+        #[arg(value_name = "TEXT")]
+        name: Option<String>,
+    },
+    /// Let what replays and simulations come to now be what they have to come
+    /// to: the table of throughput, for one.
+    Snapshots,
     /// Measure the stack beside its rivals, in one run; not part of the tests.
     Bench(bench::Arguments),
     /// Measure the stack over paths with delay, loss and reordering, beside
@@ -79,6 +90,8 @@ fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { only, no_install } => checks::run(&shell, only.as_deref(), !no_install),
         Command::Install => install::all(&shell).map(drop),
+        Command::Captures { name } => captures::make(&shell, name.as_deref()),
+        Command::Snapshots => captures::snapshots(&shell),
         Command::Bench(arguments) => bench::run(&shell, &arguments),
         Command::Paths(arguments) => paths::run(&shell, &arguments),
         Command::Footprint { update } => footprint::print(&shell, update),

@@ -1,6 +1,7 @@
 //! Exchanges with the Linux kernel, curl and dnsmasq.
 
 use std::path::Path;
+use std::process::Command;
 
 use fata::traits::Instant;
 use fata_cli::replay::{Generators, Options, read, replay};
@@ -83,4 +84,22 @@ fn the_kernel_can_be_played_too() {
     assert!(differences.same + differences.differences.len() > 0);
     assert_eq!(report.state.counter("tcp", "accepted"), Some(1));
     assert_eq!(report.state.counter("tcp", "retransmitted"), Some(0), "{report}");
+}
+
+/// Where tshark is, it finds nothing wrong in what was well-behaved.
+#[test]
+fn tshark_finds_nothing_wrong() {
+    const WRONG: &str = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 \
+        || udp.checksum.status == 0 || icmp.checksum.status == 0 || tcp.analysis.flags \
+        || tcp.option.len.invalid || _ws.expert.severity == error";
+    for (name, path) in captures("") {
+        let mut tshark = Command::new("tshark");
+        tshark.arg("-n").arg("-r").arg(&path).args(["-Y", WRONG]);
+        for protocol in ["ip", "tcp", "udp"] {
+            tshark.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
+        }
+        let Ok(output) = tshark.output() else { return };
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{name}");
+    }
 }

@@ -1,0 +1,67 @@
+//! `fata replay`, as a user runs it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use netif_pcap::{Direction, Format, Recording};
+
+fn capture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/captures").join(name).with_extension("pcapng")
+}
+
+fn replay(file: PathBuf, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fata"))
+        .arg("replay")
+        .arg(file)
+        .args(arguments)
+        .output()
+        .expect("the program runs")
+}
+
+#[test]
+fn it_tells_what_was_answered_and_what_is_left() {
+    let output = replay(capture("tcp_connected"), &["--expect"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.success(), "{text}");
+    for wanted in ["[S] seq", "TimeWait", "ARP 10.0.0.1 is at", "tcp: opened 1", "8 frames as expected, 0 diff"]
+    {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+}
+
+#[test]
+fn it_tells_all_as_json() {
+    let output = replay(capture("curl_get"), &["--json", "--expect"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["expected"]["differences"], serde_json::json!([]));
+    assert_eq!(json["state"]["address"], "10.0.0.2");
+    assert_eq!(json["state"]["counters"]["tcp"]["accepted"], 2);
+    let events = json["events"].as_array().expect("events");
+    assert!(events.iter().any(|event| event["sent"] == true && event["frame"].is_string()));
+}
+
+#[test]
+fn it_fails_where_the_answers_differ() {
+    let recording = fata_cli::replay::read(&capture("ping")).expect("a capture");
+    let epoch = fata::traits::Instant::ZERO + recording.epoch();
+    let mut frames = recording.starting_at(epoch).frames().to_vec();
+    // The last byte of an answer.
+    let answer = frames.iter_mut().rfind(|f| f.direction == Some(Direction::Outbound) && f.bytes.len() > 60);
+    *answer.and_then(|frame| frame.bytes.last_mut()).expect("an answer") ^= 1;
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("changed.pcapng");
+    let file = std::fs::File::create(&path).expect("a file");
+    Recording::new(frames).write(file, Format::PcapNg).expect("it is written");
+    let output = replay(path.clone(), &["--expect"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("1 differences") && text.contains("@97 data: 36 -> 37"), "{text}");
+    // Without being asked to compare, all is well.
+    assert!(replay(path, &[]).status.success());
+}
+
+#[test]
+fn a_file_that_is_none_is_refused() {
+    let output = replay(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("neither a pcapng nor a pcap file"));
+}
