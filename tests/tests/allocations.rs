@@ -160,11 +160,11 @@ fn a_datagram_costs_none() {
             ip.configure(&Config { addresses: &[Cidr::new(host, 24)], ..Config::default() });
         }
         let (server, client) = (Udp::connect(&a), Udp::connect(&b));
-        let echo = fata::udpv4::callback(|datagram: fata::traits::Datagram<'_>| {
+        let echo = udpv4::callback(|datagram: fata::traits::Datagram<'_>| {
             server.send(7, datagram.src, datagram.payload).expect("room");
         });
         let returned = Cell::new(0);
-        let keep = fata::udpv4::callback(|datagram: fata::traits::Datagram<'_>| {
+        let keep = udpv4::callback(|datagram: fata::traits::Datagram<'_>| {
             returned.set(returned.get() + datagram.payload.len());
         });
         let mut at_server = pin!(near.listen(|frame| {
