@@ -19,35 +19,37 @@ struct Finding {
     needed: bool,
 }
 
-/// Looks at everything, says what it found, and returns whether the program
-/// can run on a tap.
+/// Looks at everything, says what it found, and returns whether the
+/// demonstration can have a tap.
 fn examine(console: &impl Console) -> bool {
-    let mut able = true;
-    for finding in findings() {
-        match finding.problem {
-            None => console.log(green(format_args!("ok       {}", finding.what))),
-            Some(problem) if finding.needed => {
-                able = false;
-                console.log(red(format_args!("missing  {}: {problem}", finding.what)));
-            }
-            Some(problem) => console.log(yellow(format_args!("without  {}: {problem}", finding.what))),
+    let tap = Finding { what: "/dev/net/tun, for tap devices", problem: tun(), needed: true };
+    let namespace =
+        Finding { what: "network namespaces, for the demonstration", problem: namespaces(), needed: true };
+    let make = Finding { what: "privileges, to make a tap", problem: privileges(), needed: false };
+    let found = |finding: &Finding| finding.problem.is_none();
+    let (tap_opens, namespace_made, tap_made) = (found(&tap), found(&namespace), found(&make));
+    for Finding { what, problem, needed } in [tap, namespace, make].into_iter().chain(programs()) {
+        match problem {
+            None => console.log(green(format_args!("ok       {what}"))),
+            Some(problem) if needed => console.log(red(format_args!("missing  {what}: {problem}"))),
+            Some(problem) => console.log(yellow(format_args!("without  {what}: {problem}"))),
         }
     }
-    let verdict = if able {
-        "A tap can be made here: `fata` shows the stack against the kernel."
-    } else {
-        "No tap can be made here: `fata` uses a link in memory."
-    };
-    console.log(verdict);
-    able
+    console.log(match (tap_opens, namespace_made) {
+        (true, true) => "`fata` shows the stack against the kernel, on a tap in a namespace of its own.",
+        (true, false) => "`fata` uses a link in memory: it can make no namespace here.",
+        (false, true) => "`fata` uses a link in memory: it can make a namespace here, but no tap in it.",
+        (false, false) => "`fata` uses a link in memory: it can make neither a namespace nor a tap here.",
+    });
+    console.log(match (tap_opens, tap_made) {
+        (true, true) => "`fata web --net tap0` and the others make the tap that they are told to use.",
+        (true, false) => "`fata web --net tap0` and the others use a tap that was made for you.",
+        (false, _) => "`fata web --net tap0` and the others cannot work here.",
+    });
+    tap_opens && namespace_made
 }
 
-fn findings() -> Vec<Finding> {
-    let mut findings = vec![
-        Finding { what: "/dev/net/tun, for tap devices", problem: tun(), needed: true },
-        Finding { what: "network namespaces, for the demonstration", problem: namespaces(), needed: true },
-        Finding { what: "privileges, for a tap of your own", problem: privileges(), needed: false },
-    ];
+fn programs() -> impl Iterator<Item = Finding> {
     let programs = [
         ("ip, to set up a tap by hand", "ip", "iproute2"),
         ("curl, to get a page", "curl", "curl"),
@@ -56,12 +58,11 @@ fn findings() -> Vec<Finding> {
         ("tshark, for the tests", "tshark", "tshark"),
         ("dnsmasq, for the tests of DHCP", "dnsmasq", "dnsmasq-base"),
     ];
-    findings.extend(programs.map(|(what, program, package)| Finding {
+    programs.into_iter().map(|(what, program, package)| Finding {
         what,
         problem: (!has(program)).then(|| format!("apt-get install {package}, or `cargo xtask install`")),
         needed: false,
-    }));
-    findings
+    })
 }
 
 fn tun() -> Option<String> {

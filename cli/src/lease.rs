@@ -7,6 +7,7 @@ use anyhow::Result;
 use fata::dhcp_client::{Lease, Term};
 use fata::os::{Os, unix::Unix};
 use fata::prelude::*;
+use fata::traits::Instant;
 
 /// Gets a lease and shows it; gives it back and ends if `once`, else keeps it
 /// for as long as the device lives.
@@ -37,7 +38,7 @@ where
         let mut watch = dhcp.leases();
         loop {
             let state = watch.state().await;
-            console.log(blue(format_args!("state: {state:?}")));
+            console.log(blue(format_args!("{state}{}", Remaining { lease: dhcp.lease(), now: os.now() })));
         }
     };
     let leases = async {
@@ -76,8 +77,8 @@ fn show(console: &impl Console, lease: &Lease) {
     match lease.term {
         Some(Term { length, t1, t2 }) => {
             line("expires", &After(length));
-            line("renewed", &After(t1));
-            line("rebound", &After(t2));
+            line("T1", &After(t1));
+            line("T2", &After(t2));
         }
         None => line("expires", &"never"),
     }
@@ -102,6 +103,24 @@ fn show(console: &impl Console, lease: &Lease) {
     }
     if lease.cut() > 0 {
         line("left out", &lease.cut());
+    }
+}
+
+/// What a lease still has before it.
+struct Remaining {
+    lease: Option<Lease>,
+    now: Instant,
+}
+
+impl Display for Remaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(lease) = &self.lease else { return Ok(()) };
+        let times = [("T1", lease.renews_at()), ("T2", lease.rebinds_at()), ("expires", lease.expires_at())];
+        let ahead = times.into_iter().filter_map(|(name, at)| Some((name, at?)));
+        for (name, at) in ahead.filter(|(_, at)| *at > self.now) {
+            write!(f, ", {name} in {:.0} s", at.duration_since(self.now).as_secs_f64())?;
+        }
+        Ok(())
     }
 }
 

@@ -25,8 +25,8 @@ impl Recorder {
     /// When tcpdump can't be run or does not begin.
     pub fn start() -> Result<Self> {
         let file = Scratch::new("capture.pcap");
-        let arguments =
-            ["-i", TAP, "-n", "-q", "-U", "-B", "65536", "-s", "0", "-Z", "root", "-w", file.path()];
+        let mut arguments = vec!["-i", TAP, "-n", "-q", "-U", "--immediate-mode", "-B", "65536", "-s", "0"];
+        arguments.extend(["-Z", "root", "-w", file.path()]);
         let tcpdump = Daemon::start("tcpdump", &arguments)?;
         let start = Instant::now();
         // It writes the file's header once it listens.

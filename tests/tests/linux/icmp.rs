@@ -1,7 +1,10 @@
-//! Ping and ARP.
+//! Ping, ARP and traceroute.
 
-use anyhow::{Result, ensure};
-use tests::lab::{self, Setting, TAP, run};
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use fata::netif_unix_tap::setup;
+use tests::lab::{self, Recorder, Setting, TAP, run, try_run};
 
 const HOST: &str = "10.0.0.2";
 
@@ -31,8 +34,47 @@ pub(crate) fn arping() -> Result<()> {
     lab::start(Setting::default())?;
     let said = run("arping", &["-c", "3", "-I", TAP, HOST])?;
     ensure!(said.contains("Received 3 response(s)"), "{said}");
-    ensure!(run("arping", &["-c", "1", "-w", "1", "-I", TAP, "10.0.0.77"]).is_err(), "somebody answered");
+    let nobody = try_run("arping", &["-c", "1", "-w", "1", "-I", TAP, "10.0.0.77"])?;
+    ensure!(nobody.code == Some(1) && nobody.output.contains("Received 0 response(s)"), "{nobody:?}");
     // Duplicate address detection from the kernel's side finds the stack.
-    ensure!(run("arping", &["-D", "-c", "2", "-I", TAP, HOST]).is_err(), "a duplicate went unnoticed");
+    let found = try_run("arping", &["-D", "-c", "2", "-I", TAP, HOST])?;
+    ensure!(found.code == Some(1) && found.output.contains("Unicast reply from 10.0.0.2"), "{found:?}");
+    Ok(())
+}
+
+/// The kernel's side claims the stack's own address, once a second: the stack
+/// says once that it is its (RFC 5227 §2.4 (c)), keeps it, and stays
+/// reachable.
+pub(crate) fn duplicate() -> Result<()> {
+    lab::start(Setting::default())?;
+    run("ping", &["-q", "-c", "1", "-W", "5", HOST])?;
+    let recorder = Recorder::start()?;
+    fs::write("/proc/sys/net/ipv4/ip_nonlocal_bind", "1")?;
+    run("arping", &["-U", "-c", "5", "-I", TAP, "-s", HOST, HOST])?;
+    run("ip", &["neighbour", "flush", "dev", TAP])?;
+    let said = run("ping", &["-q", "-c", "3", "-i", "0.1", "-W", "5", HOST])?;
+    ensure!(said.contains("3 received"), "{said}");
+    let recording = recorder.stop()?;
+    let own = setup::mac(TAP)?.to_string();
+    let claims = "arp.src.proto_ipv4 == 10.0.0.2 && arp.dst.proto_ipv4 == 10.0.0.2";
+    let frames = recording.tshark(claims, &["-T", "fields", "-e", "arp.src.hw_mac"])?;
+    let is_forged: Vec<_> = frames.lines().map(|mac| mac == own).collect();
+    ensure!(is_forged.iter().filter(|forged| **forged).count() == 5, "{frames}");
+    let first = is_forged.iter().position(|forged| *forged).context("a claim")?;
+    ensure!(is_forged[first..].iter().filter(|forged| !**forged).count() == 1, "{frames}");
+    Ok(())
+}
+
+/// By UDP, by ICMP, by TCP to an open port and to a closed one: the stack is
+/// the first hop, and says that it is the last.
+pub(crate) fn traceroute() -> Result<()> {
+    lab::start(Setting::default())?;
+    let ways: [&[&str]; 4] = [&[], &["-I"], &["-T", "-p", "80"], &["-T", "-p", "4711"]];
+    for way in ways {
+        let said = run("traceroute", &[way, &["-n", "-q", "2", "-w", "5", "-m", "4", HOST]].concat())?;
+        let hops: Vec<_> = said.lines().skip(1).collect();
+        let reached = hops.first().is_some_and(|hop| hop.trim_start().starts_with("1  10.0.0.2  "));
+        ensure!(hops.len() == 1 && reached && !said.contains('*') && !said.contains('!'), "{way:?}: {said}");
+    }
     Ok(())
 }

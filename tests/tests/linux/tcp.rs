@@ -122,6 +122,20 @@ pub(crate) fn ping_pong() -> Result<()> {
     Ok(())
 }
 
+/// What netcat sends comes back to it, and then the end.
+pub(crate) fn netcat() -> Result<()> {
+    lab::start(Setting::default())?;
+    let (sent, got) = (Scratch::new("sent"), Scratch::new("got"));
+    let mut file = File::create(sent.path())?;
+    let expected = stream(1 << 20, |piece| Ok(file.write_all(piece)?))?;
+    let script = format!("nc -N -w 20 {STACK} {ECHO} < {} > {}", sent.path(), got.path());
+    run("sh", &["-c", &script])?;
+    let mut digest = Sha256::new();
+    std::io::copy(&mut File::open(got.path())?, &mut digest)?;
+    ensure!(hex(digest) == expected, "not the bytes that were sent");
+    Ok(())
+}
+
 pub(crate) fn closed() -> Result<()> {
     lab::start(Setting::default())?;
     let address = SocketAddrV4::new(STACK, 4711);

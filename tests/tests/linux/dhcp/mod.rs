@@ -23,8 +23,13 @@ use servers::{Busybox, Dnsmasq, Isc, Kea, Plan, Server, serve};
 /// renewed after 3 s, rebound after 5 s, and over after 6 s.
 const PACE: u32 = 20;
 
-const PLAN: Plan =
-    Plan { own: KERNEL.address(), pool: [FIRST, Ipv4Addr::new(10, 0, 0, 59)], lease: Duration::from_secs(120) };
+const PLAN: Plan = Plan {
+    own: KERNEL.address(),
+    pool: [Ipv4Addr::new(10, 0, 0, 50), Ipv4Addr::new(10, 0, 0, 59)],
+    closed: None,
+    lease: Duration::from_secs(120),
+};
+
 /// Other addresses instead.
 const MOVED: Plan = Plan {
     pool: [Ipv4Addr::new(10, 0, 0, 150), Ipv4Addr::new(10, 0, 0, 159)],

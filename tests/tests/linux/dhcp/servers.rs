@@ -123,6 +123,7 @@ pub(crate) struct Kea;
 
 impl Server for Kea {
     const SHORTEST: Duration = Duration::from_secs(8);
+    const REFUSES: bool = false;
 
     fn start(plan: &Plan, place: &Folder) -> Result<Daemon> {
         let Plan { own, pool: [first, last], lease, .. } = plan;
