@@ -214,6 +214,8 @@ impl Transfer {
             }
             Stack::Fata => {
                 let [ours, its]: [OwnedFd; 2] = stack::cable()?;
+                // An end that has done its part does not pull the cable out.
+                std::mem::forget(its.try_clone()?);
                 let role = if index == 1 { Role::Receive(AT.port()) } else { Role::Send(AT) };
                 start(done, move || stack::run(its, address, role, amount))?;
                 stack::device(os, ours, 0)
