@@ -20,8 +20,9 @@ use messages::{Message, lines};
 use servers::{Busybox, Dnsmasq, Isc, Kea, Plan, Server, serve};
 
 /// How many times as fast as the machine's the client's clock runs: a lease is
-/// renewed after 3 s, rebound after 5 s, and over after 6 s.
-const PACE: u32 = 20;
+/// renewed after 7.5 s, rebound after 13 s, and over after 15 s, which leaves
+/// a slow machine the time to start another server.
+const PACE: u32 = 8;
 
 const PLAN: Plan = Plan {
     own: KERNEL.address(),
@@ -245,7 +246,7 @@ fn declined<S: Server>() -> Result<()> {
 /// (INIT-REBOOT); with one of another network it is refused, and gets a good
 /// one.
 fn rebooted<S: Server>() -> Result<()> {
-    let site = Site::new::<S>(Options::new(), &PLAN, PACE)?;
+    let site = Site::new::<S>(Options::new(), &PLAN, 1)?;
     let got = site.client.until_bound()?.address;
     for (remembered, refused) in [(got, false), (Ipv4Addr::new(192, 168, 7, 7), true)] {
         site.client.reborn(Options::new().remembered(remembered))?;
@@ -269,7 +270,7 @@ fn rebooted<S: Server>() -> Result<()> {
 /// A host with an address of its own is told the rest.
 fn informed<S: Server>() -> Result<()> {
     let own = Ipv4Addr::new(10, 0, 0, 7);
-    let site = Site::new::<S>(Options::new().inform(Cidr::new(own, 24)), &PLAN, PACE)?;
+    let site = Site::new::<S>(Options::new().inform(Cidr::new(own, 24)), &PLAN, 1)?;
     let view = site.client.until("informed", |view| view.state == Some(StateName::Informed))?;
     let lease = view.lease.context("what the server said")?;
     ensure!(lease.address == own && lease.term.is_none(), "{lease:?}");
