@@ -32,7 +32,6 @@ pub struct Xen {
 }
 
 /// What the guest was given at its start.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest is given this"))]
 pub(super) struct Given {
     pub(super) shared_info: Window,
     pub(super) console: (Window, u32),
@@ -42,7 +41,6 @@ pub(super) struct Given {
     pub(super) command_line: &'static str,
 }
 
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest has this bottom"))]
 impl Xen {
     /// The bottom of this guest; `None` without a port for console or xenstore.
     pub(super) fn new(given: Given) -> Option<Self> {

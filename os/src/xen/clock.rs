@@ -26,7 +26,7 @@ impl Scale {
             shift @ 0.. => delta.checked_shl(shift.unsigned_abs().into()),
             shift => delta.checked_shr(shift.unsigned_abs().into()),
         };
-        let scaled = u128::from(delta.unwrap_or_default()) * u128::from(self.multiplier) >> 32;
+        let scaled = (u128::from(delta.unwrap_or_default()) * u128::from(self.multiplier)) >> 32;
         self.nanos.saturating_add(scaled as u64)
     }
 }

@@ -59,7 +59,6 @@ impl Output {
     }
 
     /// As [`flush`](Self::flush); whether the daemon has taken everything.
-    #[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest ends"))]
     pub(super) fn flush_all(&self) -> bool {
         self.flush();
         hypercall::send(self.port.number());
@@ -130,13 +129,11 @@ impl traits::Console for Console {
 
 /// Writes to the ring itself, for a guest that is about to end: waits while it
 /// is full, for a bounded time.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest ends so"))]
 pub(super) struct LastWords {
     ring: ByteRing,
     port: u32,
 }
 
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest ends so"))]
 impl LastWords {
     /// Waits for room, each of 10 ms at most.
     const WAITS: usize = 100;

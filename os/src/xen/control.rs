@@ -23,7 +23,6 @@ impl End {
         }
     }
 
-    #[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest ends"))]
     pub(super) const fn reason(self) -> u32 {
         match self {
             Self::Poweroff => xen_sys::SHUTDOWN_poweroff,
@@ -34,7 +33,6 @@ impl End {
 
 /// Completes when the guest is asked to end. The request is taken back from
 /// xenstore first: that is the answer.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest is asked"))]
 pub(super) async fn asked(os: &Os<Xen>) -> Result<End, StoreError> {
     const NODE: &str = "control/shutdown";
     let store = os.store();

@@ -20,7 +20,6 @@ const STUB: usize = 32;
 /// # Safety
 ///
 /// Xen must have filled it, and it must stay.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest has such a page"))]
 pub(super) unsafe fn set_page(address: usize) {
     PAGE.store(address, Ordering::Relaxed);
 }
@@ -102,7 +101,6 @@ pub(super) fn poll(ports: &mut [u32], until: u64) {
 }
 
 /// Ends the guest, with a reason of `SHUTDOWN_…`.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest can end"))]
 pub(super) fn shutdown(reason: u32) -> ! {
     loop {
         let mut argument = xen_sys::sched_shutdown { reason };
@@ -113,7 +111,6 @@ pub(super) fn shutdown(reason: u32) -> ! {
 }
 
 /// A parameter of this guest.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest has parameters"))]
 pub(super) fn param(index: u32) -> Option<u64> {
     let mut argument = hvm::Param { domain: DOMID_SELF, pad: 0, index, value: 0 };
     // SAFETY: the argument is the operation's.
@@ -135,7 +132,6 @@ pub(super) unsafe fn map(space: u32, index: u64, address: usize) -> bool {
 }
 
 /// The identity that the tool stack gave to this guest.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest has one"))]
 pub(super) fn guest_handle() -> [u8; 16] {
     let mut handle = [0; 16];
     // SAFETY: the argument is the operation's: 16 bytes.
@@ -144,7 +140,6 @@ pub(super) fn guest_handle() -> [u8; 16] {
 }
 
 /// Gives the processor away for a moment.
-#[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest waits so"))]
 pub(super) fn pause() {
     let mut nothing = 0_u32;
     // SAFETY: the operation ignores its argument.

@@ -30,6 +30,8 @@
 //! | console text not taken by the host | 10 KiB | dropped, counted, said |
 
 #![expect(unsafe_code, reason = "shared memory, hypercalls")]
+// The beginning and the end of a guest are not compiled anywhere else.
+#![cfg_attr(not(xen_guest), allow(dead_code, reason = "what only a guest's beginning and end use"))]
 
 mod abi;
 mod bottom;

@@ -40,7 +40,6 @@ impl ByteRing {
     }
 
     /// Whether everything was taken.
-    #[cfg_attr(not(xen_guest), expect(dead_code, reason = "only a guest waits for it"))]
     pub(super) fn is_empty(&self) -> bool {
         self.used() == Ok(0)
     }

@@ -1,0 +1,23 @@
+# A Linux guest fetches from this one; and how fast each is, from dom0.
+. /cases/lib.sh
+size=33554432
+start web web 04 'ip=10.0.0.4'
+cat > /guest/linux.cfg <<CONF
+type = "pv"
+ramdisk = "/guest/guest.img"
+memory = 256
+CONF
+ln -sf linux /guest/linux.elf
+answers 10.0.0.4
+start linux linux 03 "console=hvc0 quiet get=http://10.0.0.4/bytes/$size size=$size"
+answers 10.0.0.3
+for try in $(seq 600); do log linux | grep -q '^fetched' && break; sleep 0.2; done
+log linux | grep fetched
+sum=$(fetch http://10.0.0.4/bytes/$size | sha256sum | cut -d ' ' -f 1)
+log linux | grep -q "fetched $sum" || fail "Linux fetched something else"
+for try in $(seq 100); do fetch -o /dev/null http://10.0.0.3/ready 2> /dev/null && break; sleep 0.2; done
+for round in 1 2 3; do
+    step "$size bytes down: Linux $(fetch -o /dev/null -w '%{time_total}' http://10.0.0.3/body) s," \
+        "this $(down 10.0.0.4 $size /dev/null) s"
+done
+stop web

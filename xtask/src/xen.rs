@@ -1,0 +1,146 @@
+//! `cargo xtask xen`: an application as a guest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use xshell::{Shell, cmd};
+
+/// The target for a program without an operating system. Where its standard
+/// library is not installed, the host's does, since `core` and `alloc` of it
+/// need nothing of the host.
+const BARE: &str = "x86_64-unknown-none";
+const HOST: &str = "x86_64-unknown-linux-gnu";
+
+const SCRIPT: &str = "os/src/xen/guest/link.ld";
+
+/// A guest, built.
+pub(crate) struct Guest {
+    /// What Xen loads.
+    pub(crate) elf: PathBuf,
+    /// What `xl create` takes.
+    pub(crate) configuration: PathBuf,
+    /// The same program with its symbols.
+    symbols: PathBuf,
+}
+
+/// Where this run of cargo puts what it makes.
+pub(crate) fn target_folder(shell: &Shell) -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => shell.current_dir().join("target"),
+    }
+}
+
+/// The target to build guests for.
+fn target(shell: &Shell) -> Result<&'static str> {
+    let root = cmd!(shell, "rustc --print sysroot").quiet().read()?;
+    let has = |target: &str| Path::new(&root).join("lib/rustlib").join(target).join("lib").is_dir();
+    match [BARE, HOST].into_iter().find(|target| has(target)) {
+        Some(target) => Ok(target),
+        None => bail!("the standard library of neither {BARE} nor {HOST} is here: rustup target add {BARE}"),
+    }
+}
+
+/// Builds the program `application` of `unikernels` as a guest.
+pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
+    let target = target(shell)?;
+    let folder = target_folder(shell).join("xen");
+    let script = shell.current_dir().join(SCRIPT);
+    let script = script.display();
+    // Nothing relocates the program; the hypervisor's calls use its stack.
+    let mut flags = format!(
+        "--cfg xen_guest -C relocation-model=static -C no-redzone=yes -C force-unwind-tables=no \
+         -C code-model=small -C link-arg=--gc-sections -C link-arg=--build-id=none -C link-arg=-T{script}"
+    );
+    if target == HOST {
+        // Here it is a C compiler that links.
+        flags = flags.replace("link-arg=-", "link-arg=-Wl,-").replace("-Wl,-T", "-Wl,-T,");
+        flags += " -C link-arg=-nostartfiles -C link-arg=-nostdlib -C link-arg=-static -C link-arg=-no-pie";
+    }
+    let _flags = shell.push_env("RUSTFLAGS", flags);
+    cmd!(
+        shell,
+        "cargo build --package unikernels --bin {application} --no-default-features --features xen
+            --profile guest --target {target} --target-dir {folder}"
+    )
+    .run()?;
+    let symbols = folder.join(target).join("guest").join(application);
+    let elf = folder.join(format!("{application}.elf"));
+    cmd!(shell, "objcopy --strip-all {symbols} {elf}").run()?;
+    let configuration = folder.join(format!("{application}.cfg"));
+    shell.write_file(&configuration, settings(application, &elf))?;
+    Ok(Guest { elf, configuration, symbols })
+}
+
+fn settings(application: &str, elf: &Path) -> String {
+    let elf = elf.display();
+    format!(
+        "# For `xl create`. The command line: ip=10.0.0.2/24 gw=10.0.0.1, or dhcp.\n\
+         name = \"{application}\"\n\
+         type = \"pvh\"\n\
+         kernel = \"{elf}\"\n\
+         cmdline = \"dhcp\"\n\
+         memory = 32\n\
+         vcpus = 1\n\
+         vif = [ \"bridge=xenbr0\" ]\n"
+    )
+}
+
+/// Builds a guest, and prints what it is and how large its parts are.
+pub(crate) fn run(shell: &Shell, application: &str) -> Result<()> {
+    let guest = build(shell, application)?;
+    let (elf, symbols) = (&guest.elf, &guest.symbols);
+    println!("guest: {} ({} bytes)", elf.display(), shell.read_binary_file(elf)?.len());
+    println!("configuration: {}\n", guest.configuration.display());
+    let list = cmd!(shell, "nm --print-size --radix=d --demangle {symbols}").quiet().read()?;
+    let mut by_crate = BTreeMap::<String, (u64, u64)>::new();
+    for (size, kind, name) in list.lines().filter_map(symbol) {
+        let sizes = by_crate.entry(crate_of(name)).or_default();
+        // Zeroed data takes memory, and nothing in the file.
+        if "bB".contains(kind) { sizes.1 += size } else { sizes.0 += size }
+    }
+    ensure!(!by_crate.is_empty(), "the guest has no symbols");
+    let mut rows: Vec<_> = by_crate.into_iter().collect();
+    rows.sort_by_key(|(_, (file, zeroed))| std::cmp::Reverse((*file, *zeroed)));
+    println!("{:>9} {:>9}  by crate of the function", "in file", "zeroed");
+    rows.iter().for_each(|(name, (file, zeroed))| println!("{file:>9} {zeroed:>9}  {name}"));
+    let sections = cmd!(shell, "size -A -d {symbols}").quiet().read().context("binutils")?;
+    println!("\n{sections}");
+    Ok(())
+}
+
+/// Size, kind and name in a line of `nm`: address, size, kind, name.
+fn symbol(line: &str) -> Option<(u64, char, &str)> {
+    let mut words = line.splitn(4, ' ');
+    let _address = words.next()?;
+    let size = words.next()?.parse().ok()?;
+    let kind = words.next()?.chars().next()?;
+    Some((size, kind, words.next()?))
+}
+
+/// The crate that a function is of: the first path in its name. A method of a
+/// trait counts to its type's crate, a closure to its function's.
+fn crate_of(name: &str) -> String {
+    let path =
+        name.trim_start_matches(['<', '&', '(', '[']).trim_start_matches("mut ").trim_start_matches("dyn ");
+    match path.split_once("::") {
+        Some((first, _)) => first.split(['[', '<']).next().unwrap_or_default().to_owned(),
+        None => String::from("(assembly, data)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_crates() {
+        assert_eq!(crate_of("tcpv4::layer::Tcp<I>::input"), "tcpv4");
+        assert_eq!(crate_of("<tcpv4::layer::Tcp<I> as traits::Layer>::poll"), "tcpv4");
+        assert_eq!(crate_of("<&mut alloc::string::String as core::fmt::Write>::write_str"), "alloc");
+        assert_eq!(crate_of("memcpy"), "(assembly, data)");
+        assert_eq!(symbol("0000000001048608 0000000000000016 t a::b c"), Some((16, 't', "a::b c")));
+        assert_eq!(symbol("0000000001048608 t a"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask xen-test`: guests on a real Xen with a real Linux beside it, all
+//! of it emulated by QEMU.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use xshell::{Shell, cmd};
+
+use crate::xen;
+
+/// All cases, in the order in which they are run; `tests/xen/dom0/cases` has
+/// one script for each.
+const CASES: &[&str] = &["slides", "panic", "dhcp", "http", "lifecycle", "many", "linux"];
+
+/// The guests that the cases start.
+const GUESTS: &[&str] = &["hello", "web"];
+
+/// Programs that the test-bed cannot do without.
+pub(crate) const NEEDS: &[&str] = &[
+    "qemu-system-x86_64",
+    "cpio",
+    "curl",
+    "tc",
+    "tcpdump",
+    "tshark",
+    "objcopy",
+    "strings",
+    "xz",
+    "apt-get",
+    "dpkg-deb",
+];
+
+/// Runs guests on an emulated Xen.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The cases to run, `shell` for a shell in dom0 (control-a x ends it);
+    /// all cases if none is named.
+    #[arg(value_name = "NAME")]
+    cases: Vec<String>,
+    /// How often a guest is created, pinged and ended.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    cycles: u32,
+    /// Seconds after which it has failed.
+    #[arg(long, value_name = "N", default_value_t = 900)]
+    limit: u32,
+}
+
+/// All cases as the checks run them.
+pub(crate) fn check(shell: &Shell) -> Result<()> {
+    run(shell, &Arguments { cases: Vec::new(), cycles: 10, limit: 900 })
+}
+
+/// Makes what is missing, boots it, and says what came of each case.
+pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
+    let folder = xen::target_folder(shell).join("xen-test");
+    cmd!(shell, "tests/xen/packages.sh {folder}").run()?;
+    let mut files = Vec::new();
+    for name in GUESTS {
+        let guest = xen::build(shell, name)?;
+        files.extend([guest.elf, guest.configuration]);
+    }
+    cmd!(shell, "tests/xen/images.sh {folder} {files...}").run()?;
+    let cases = match arguments.cases.as_slice() {
+        [] => CASES.join(":"),
+        named => named.join(":"),
+    };
+    let words = format!("cycles={}", arguments.cycles);
+    let _words = shell.push_env("XEN_TEST_WORDS", words);
+    let limit = arguments.limit.to_string();
+    let start = Instant::now();
+    let booted = cmd!(shell, "tests/xen/boot.sh {folder} {cases} {limit}").run();
+    if cases == "shell" {
+        return Ok(());
+    }
+    let log = shell.read_binary_file(folder.join("log"))?;
+    let log = String::from_utf8_lossy(&log);
+    let lines = log.lines().filter(|line| line.contains("XEN-TEST:"));
+    lines.for_each(|line| eprintln!("{}", line.trim_end()));
+    eprintln!("xen: {:.0} s from start to end", start.elapsed().as_secs_f32());
+    if booted.is_err() {
+        let lines: Vec<_> = log.lines().collect();
+        lines.iter().skip(lines.len().saturating_sub(150)).for_each(|line| eprintln!("  {}", line.trim_end()));
+    }
+    ensure!(booted.is_ok(), "the log is {}", folder.join("log").display());
+    captures(shell, &folder)
+}
+
+/// No packet of those that dom0 saw is malformed.
+fn captures(shell: &Shell, folder: &std::path::Path) -> Result<()> {
+    let results = folder.join("result");
+    shell.remove_path(&results)?;
+    shell.create_dir(&results)?;
+    let tar = folder.join("result.tar");
+    cmd!(shell, "tar --extract --file {tar} --directory {results}").quiet().run()?;
+    for file in
+        shell.read_dir(&results)?.into_iter().filter(|file| file.extension().is_some_and(|e| e == "pcap"))
+    {
+        // The last packet may be cut: the file was open when dom0 ended.
+        let all =
+            cmd!(shell, "tshark -r {file} -T fields -e frame.number").quiet().ignore_stderr().ignore_status();
+        let all = all.read()?.lines().count();
+        ensure!(all > 0, "{}: nothing was captured", file.display());
+        let malformed = "_ws.malformed || _ws.expert.group == \"Malformed\"";
+        let bad =
+            cmd!(shell, "tshark -r {file} -Y {malformed}").quiet().ignore_stderr().ignore_status().read()?;
+        ensure!(bad.trim().is_empty(), "{}: malformed packets:\n{bad}", file.display());
+        eprintln!("xen: {}: {all} packets, none malformed", file.display());
+    }
+    Ok(())
+}
