@@ -121,11 +121,16 @@ fn a_backend_that_begins_anew_without_a_word() {
     run(&clock, async {
         let (front, device, _) = by_hand::<1>(&world, &Attachment::default(), few()).await.unwrap();
         passes(&clock, &front, &device).await;
-        // Linux's, unbound and bound again, was connected and offers itself...
+        // Linux's, unbound and bound again, was connected and offers itself:
+        // it takes the rings over as they are...
         device.set_state(2);
         listen_for(&clock, &front, SHORT).await;
-        assert_eq!((device.frontend_state(), front.counters().connections), (4, 2));
-        // ... but has tried with the channels of before, and fails.
+        assert_eq!((device.frontend_state(), front.counters().connections), (4, 1));
+        let requested = device.queues().unwrap()[0].rx.requested();
+        assert!(requested > 0, "not made anew under its hands");
+        passes(&clock, &front, &device).await;
+        // ... or fails.
+        device.set_state(2);
         device.set_state(5);
         listen_for(&clock, &front, SHORT).await;
         assert_eq!(device.frontend_state(), 6);
@@ -134,6 +139,30 @@ fn a_backend_that_begins_anew_without_a_word() {
         assert_eq!(device.frontend_state(), 1);
         device.set_state(2);
         listen_for(&clock, &front, SHORT).await;
+        passes(&clock, &front, &device).await;
+    });
+}
+
+#[test]
+fn rings_are_made_anew_only_when_nobody_may_take_them() {
+    let clock = VirtualClock::new();
+    let world = World::new(&clock);
+    run(&clock, async {
+        let (front, device, _) = by_hand::<1>(&world, &Attachment::default(), few()).await.unwrap();
+        passes(&clock, &front, &device).await;
+        // The backend is gone for a while, the frontend's nodes are not.
+        world.store_remove(&device.directory());
+        listen_for(&clock, &front, SHORT).await;
+        assert_eq!((front.is_up(), device.frontend_state()), (false, 4));
+        device.set_online(true);
+        device.offer(&Attachment::default());
+        listen_for(&clock, &front, SHORT).await;
+        assert_eq!(device.frontend_state(), 5, "withdrawn first");
+        for (backend, frontend) in [(5, 6), (6, 1), (2, 4)] {
+            device.set_state(backend);
+            listen_for(&clock, &front, SHORT).await;
+            assert_eq!(device.frontend_state(), frontend);
+        }
         passes(&clock, &front, &device).await;
     });
 }
@@ -168,8 +197,12 @@ fn a_state_that_means_nothing_is_waited_for() {
             assert!(!front.is_up());
             assert!(world.store_requests() - before < 20, "asked again and again");
         }
-        device.set_state(2);
-        listen_for(&clock, &front, SHORT).await;
+        // It may be one that takes the rings over: not while they are made anew.
+        for (backend, frontend) in [(2, 5), (5, 6), (6, 1), (2, 4)] {
+            device.set_state(backend);
+            listen_for(&clock, &front, SHORT).await;
+            assert_eq!(device.frontend_state(), frontend);
+        }
         passes(&clock, &front, &device).await;
     });
 }

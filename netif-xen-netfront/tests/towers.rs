@@ -48,6 +48,8 @@ enum Mishap {
     None,
     /// The backend's driver is unloaded and loaded.
     Restart,
+    /// The backend's driver is unbound and bound, without a word.
+    Rebind,
     /// The backend dies, and the device is attached again a minute later.
     Death,
 }
@@ -166,6 +168,7 @@ fn transfer<const QUEUES: usize>(case: &Case) -> Outcome {
         match case.mishap {
             Mishap::None => {}
             Mishap::Restart => netback.restart(),
+            Mishap::Rebind => netback.rebind(),
             Mishap::Death => netback.die(),
         }
         std::future::pending().await
@@ -274,6 +277,14 @@ fn a_backend_that_comes_back() {
             assert_eq!(outcome.counters.connections, 2, "{outcome:?}");
             assert_eq!(outcome.netback.connections, 2, "{outcome:?}");
         }
+    });
+}
+
+#[test]
+fn a_backend_that_takes_the_rings_over() {
+    on_a_large_stack(|| {
+        let outcome = transfer::<1>(&Case { mishap: Mishap::Rebind, bytes: 4_000_000, ..Case::default() });
+        assert_eq!((outcome.counters.connections, outcome.netback.connections), (1, 2), "{outcome:?}");
     });
 }
 

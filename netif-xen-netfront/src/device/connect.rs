@@ -8,6 +8,7 @@
 //! | gone | waits, also for `backend` to name another one |
 //! | `Initialising` | waits |
 //! | `InitWait` | reads features, writes rings and channels, `Connected` |
+//! | `InitWait`, and the frontend is connected | lets it take the rings over as they are |
 //! | `Initialised`, `Connected`, of a connection that is no more | `Closing` |
 //! | `Closing` | `Closed` |
 //! | `Closed`, and `online` is 1 | `Closed`, then `Initialising` |
@@ -91,10 +92,11 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
         }
         match state {
             XenbusState::Connected => self.link.set(Link::Up { confirmed: true }),
-            // It has not looked yet.
-            XenbusState::Initialising | XenbusState::InitWait | XenbusState::Initialised if !confirmed => {}
+            // It has not looked yet; or it is a new one, which finds the
+            // frontend connected and takes the rings over where they stand.
+            XenbusState::InitWait => self.link.set(Link::Up { confirmed: false }),
+            XenbusState::Initialising | XenbusState::Initialised if !confirmed => {}
             XenbusState::Initialising
-            | XenbusState::InitWait
             | XenbusState::Initialised
             | XenbusState::Unknown
             | XenbusState::Closing
@@ -143,7 +145,11 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
                     return Ok(None);
                 }
                 match read_state(&self.hypervisor, &path).await? {
-                    XenbusState::InitWait => return Ok(Some((peer, Backend { path, watch }))),
+                    XenbusState::InitWait => {
+                        if self.is_withdrawn().await? {
+                            return Ok(Some((peer, Backend { path, watch })));
+                        }
+                    }
                     XenbusState::Unknown => {
                         self.watch_moves(&mut moved).await?;
                         // Watches fire when they are new: only another place
@@ -155,6 +161,27 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
                     }
                     state => self.approach(state, &path).await?,
                 }
+            }
+        }
+    }
+
+    /// Whether the frontend's state says that its rings are not to be used, so
+    /// that they may be made anew; else says so.
+    ///
+    /// A new backend takes the rings of a frontend that is connected, whatever
+    /// became of the backend before.
+    async fn is_withdrawn(&self) -> Result<bool, StoreError> {
+        if self.counters.get().connections == 0 {
+            return Ok(true);
+        }
+        match read_state(&self.hypervisor, &self.frontend).await? {
+            XenbusState::Initialised | XenbusState::Connected | XenbusState::Reconfiguring => {
+                self.tell(XenbusState::Closing).await?;
+                Ok(false)
+            }
+            XenbusState::Closing => Ok(false),
+            XenbusState::Unknown | XenbusState::Initialising | XenbusState::InitWait | XenbusState::Closed => {
+                Ok(true)
             }
         }
     }

@@ -88,6 +88,8 @@ pub struct NetbackStatistics {
 enum Order {
     /// Close the connection as when the driver is unloaded, and come back.
     Restart,
+    /// Vanish without a word, come back at once and take the rings over.
+    Rebind,
     /// Vanish without a word.
     Die,
 }
@@ -152,6 +154,13 @@ impl<'w, T, N: Network> Netback<'w, T, N> {
         self.order(Order::Restart);
     }
 
+    /// Comes back without having closed the connection, as Linux's driver that
+    /// is unbound and bound: it finds a frontend that is connected and takes
+    /// its rings over.
+    pub fn rebind(&self) {
+        self.order(Order::Rebind);
+    }
+
     /// Vanishes without a word; the device's nodes go, and [`Netback::run`]
     /// ends.
     pub fn die(&self) {
@@ -207,8 +216,13 @@ impl<'w, T, N: Network> Netback<'w, T, N> {
                 }
                 Some(Order::Restart) => {
                     connection = None;
+                    // It offers itself again when the frontend has begun anew.
                     self.device.set_state(6);
-                    self.device.offer(&self.attachment);
+                }
+                Some(Order::Rebind) => {
+                    connection = None;
+                    self.device.set_state(2);
+                    self.follow(&mut connection);
                 }
                 None => {}
             }
