@@ -1,0 +1,116 @@
+//! How much is under way, and how much is queued for it.
+
+mod machine;
+
+use machine::script::*;
+use tcpv4::congestion::Algorithm;
+use tcpv4::connection::{Events, Settings};
+use tcpv4::recovery::Phase;
+
+/// A peer with a window that never limits.
+fn wide(congestion: Algorithm) -> Script {
+    let mut settings = Settings::default();
+    settings.congestion = congestion;
+    Script::open(&Start { settings, scale: Some(7), window: 60_000, ..Start::default() })
+}
+
+/// Ten segments under way, of which the first is lost.
+fn one_lost(congestion: Algorithm) -> Script {
+    let mut s = wide(congestion);
+    s.write(10_000);
+    assert_eq!(s.discard(), 10);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 10_001)]));
+    assert_eq!(s.connection.info().phase, Phase::Recovery);
+    s
+}
+
+#[test]
+fn cubic_gives_up_three_tenths() {
+    assert_eq!(one_lost(Algorithm::Cubic).connection.info().ssthresh, Some(7000));
+}
+
+#[test]
+fn new_reno_gives_up_half() {
+    assert_eq!(one_lost(Algorithm::NewReno).connection.info().ssthresh, Some(5000));
+}
+
+#[test]
+fn slow_start_counts_bytes_not_acknowledgements() {
+    for acks in [[10_001].as_slice(), &[2001, 4001, 6001, 8001, 10_001]] {
+        let mut s = wide(Algorithm::Cubic);
+        s.write(60_000);
+        assert_eq!(s.discard(), 10);
+        s.run(100);
+        for &at in acks {
+            let _ = s.inject(ack(at));
+        }
+        assert_eq!(s.connection.info().cwnd, 20_000, "{acks:?}");
+        assert_eq!(s.discard(), 20);
+    }
+}
+
+#[test]
+fn one_window_reduces_once() {
+    let mut s = one_lost(Algorithm::NewReno);
+    s.discard();
+    s.run(10);
+    // More of the same window is found missing.
+    let _ = s.inject(ack(1001).sack(&[(3001, 10_001)]));
+    assert_eq!(s.connection.info().ssthresh, Some(5000));
+}
+
+#[test]
+fn the_algorithm_may_be_chosen_on_the_way() {
+    let mut s = wide(Algorithm::Cubic);
+    let mut settings = Settings::default();
+    settings.congestion = Algorithm::NewReno;
+    s.connection.configure(s.now, &settings);
+    assert_eq!(s.connection.info().congestion, Algorithm::NewReno);
+    s.write(10_000);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 10_001)]));
+    assert_eq!(s.connection.info().ssthresh, Some(5000));
+}
+
+#[test]
+fn what_may_be_queued_is_twice_the_window() {
+    let mut s = wide(Algorithm::Cubic);
+    assert_eq!(s.connection.info().send_limit, 128 << 10);
+    let mut next = 1;
+    for _ in 0..5 {
+        let bytes = vec![0; s.connection.writable()];
+        assert_eq!(s.connection.write(s.now, &bytes), Ok(bytes.len()));
+        s.flush();
+        next += 1000 * s.discard() as u32;
+        s.run(100);
+        let _ = s.inject(ack(next));
+    }
+    let info = s.connection.info();
+    assert!(info.cwnd > 200_000, "{info:?}");
+    assert_eq!(info.send_limit, (2 * info.cwnd).min(4 << 20));
+}
+
+#[test]
+fn and_never_more_than_the_user_allows() {
+    let mut settings = Settings::default();
+    settings.send_limit = 5000;
+    let mut s = Script::open(&Start { settings, ..Start::default() });
+    assert_eq!(s.connection.write(s.now, &[0; 9000]), Ok(5000));
+    s.flush();
+    assert_eq!((s.connection.writable(), s.discard()), (0, 5));
+    // The writer is woken when a third is free.
+    let outcome = s.inject(ack(1001));
+    assert!(!outcome.events.contains(Events::WRITABLE));
+    let outcome = s.inject(ack(3001));
+    assert!(outcome.events.contains(Events::WRITABLE));
+    let outcome = s.inject(ack(5001));
+    assert!(!outcome.events.contains(Events::WRITABLE), "once");
+}
+
+#[test]
+fn what_was_sent_again_is_counted() {
+    let mut s = one_lost(Algorithm::Cubic);
+    s.expect(seg().seq(1).len(1000));
+    assert_eq!(s.connection.info().retransmissions, 1);
+}
