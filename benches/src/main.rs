@@ -99,6 +99,14 @@ struct Arguments {
     /// Other connections.
     #[arg(long, default_value_t = 0)]
     others: usize,
+    /// Opens so many connections to `--hold-port`, says so and
+    /// holds them until its input ends: a part of another run of the program,
+    /// since a process may have only so many descriptors.
+    #[arg(long)]
+    hold: Option<usize>,
+    /// The stack's port to which those go.
+    #[arg(long, default_value_t = 0)]
+    hold_port: u16,
     /// Transport checksums are computed and verified in software.
     #[arg(long)]
     checksums: bool,
@@ -124,6 +132,9 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(count) = arguments.hold {
+        return tap::peer::hold(count, arguments.hold_port);
+    }
     if arguments.row.is_on_tap() {
         // Before there is any thread: a namespace is entered.
         return tap::run(&arguments);

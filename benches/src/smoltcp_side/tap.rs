@@ -12,7 +12,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 use crate::meter::{Meter, Report};
-use crate::tap::peer::PER_PORT;
+use crate::tap::peer::HELD;
 use crate::tap::{CHUNK, DATAGRAM, Device, KERNEL, MAC, PORT, Ready, STACK, frame};
 use crate::{Arguments, Row};
 
@@ -212,7 +212,7 @@ fn echo(host: &mut Host, handle: SocketHandle) -> Result<Report> {
 /// open.
 fn connections(arguments: &Arguments, host: &mut Host, ready: Ready) -> Result<Report> {
     for n in 0..arguments.others {
-        host.listen(64, PORT + 1 + (n / PER_PORT) as u16)?;
+        host.listen(64, PORT + 1 + (n / HELD) as u16)?;
     }
     // One that still waits for the peer's last segment, and one for the next.
     let handles = [host.listen(64, PORT)?, host.listen(64, PORT)?];

@@ -34,7 +34,7 @@ pub(crate) fn put32(bytes: &mut [u8], at: usize, value: u32) {
 }
 
 /// The sum of 16-bit words, folded.
-fn sum(bytes: &[u8]) -> u16 {
+pub(crate) fn sum(bytes: &[u8]) -> u16 {
     let words =
         bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | word.get(1).map_or(0, |low| u32::from(*low)));
     let mut sum: u32 = words.sum();
@@ -62,7 +62,9 @@ pub(crate) fn template(buffer: &mut [u8], kernel: [u8; 6], protocol: u8) {
 
 /// Fills in lengths and checksums for `len` bytes in all; the transport's is
 /// left to the device where it has a header, with segments of `gso` bytes.
-pub(crate) fn complete(buffer: &mut [u8], len: usize, header: bool, gso: usize, udp: bool) {
+/// Where it has none, `data` is the sum of what follows the transport's header
+/// without options.
+pub(crate) fn complete(buffer: &mut [u8], len: usize, header: bool, gso: usize, udp: bool, data: u16) {
     put16(buffer, IP + 2, (len - IP) as u16);
     put16(buffer, IP + 10, 0);
     let header_sum = !sum(&buffer[IP..TRANSPORT]);
@@ -74,8 +76,9 @@ pub(crate) fn complete(buffer: &mut [u8], len: usize, header: bool, gso: usize, 
         return complete_transport(buffer, len, gso, udp);
     }
     let field = partial(buffer, len, udp);
-    let whole = !sum(&buffer[TRANSPORT..len]);
-    put16(buffer, TRANSPORT + field, whole);
+    let start = if udp { UDP_DATA } else { TCP_DATA };
+    let whole = u32::from(sum(&buffer[TRANSPORT..start])) + u32::from(data);
+    put16(buffer, TRANSPORT + field, !((whole & 0xffff) + (whole >> 16)) as u16);
 }
 
 /// Puts the sum of the pseudo-header where the checksum goes, and says where

@@ -1,19 +1,21 @@
 //! The kernel's side of each row: plain sockets.
 
-use std::io::{Read as _, Write as _};
+use std::env;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::mem::size_of_val;
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{CHUNK, DATAGRAM, KERNEL, PORT, SEGMENTS};
+use super::{CHUNK, DATAGRAM, KERNEL, PORT, SEGMENTS, STACK};
 use crate::meter::{Meter, Report};
 use crate::{Arguments, Row};
 
-/// Connections from one address to one port.
-pub(crate) const PER_PORT: usize = 50_000;
+/// Idle connections that a process holds, all to one port of the stack.
+pub(crate) const HELD: usize = 15_000;
 
 /// Does its part against the stack at `stack`. Where the stack counts, it
 /// never comes back.
@@ -76,11 +78,9 @@ fn round_trips(arguments: &Arguments, mut stream: TcpStream) -> Result<Report> {
 }
 
 fn connections(arguments: &Arguments, to: SocketAddrV4) -> Result<Report> {
-    let mut idle = Vec::new();
-    for n in 0..arguments.others {
-        let port = PORT + 1 + (n / PER_PORT) as u16;
-        idle.push(connect(SocketAddrV4::new(*to.ip(), port)).with_context(|| format!("connection {n}"))?);
-    }
+    let _held = (0..arguments.others.div_ceil(HELD))
+        .map(|n| holder(HELD.min(arguments.others - n * HELD), PORT + 1 + n as u16))
+        .collect::<Result<Vec<_>>>()?;
     let meter = Meter::wall(arguments, 16);
     loop {
         let mut stream = TcpStream::connect(to)?;
@@ -94,6 +94,31 @@ fn connections(arguments: &Arguments, to: SocketAddrV4) -> Result<Report> {
             return Ok(meter.report());
         }
     }
+}
+
+/// A process that holds idle connections, once it has them.
+fn holder(count: usize, port: u16) -> Result<Child> {
+    let (count, port) = (count.to_string(), port.to_string());
+    let mut child = Command::new(env::current_exe()?)
+        .args(["--side", "linux", "--row", "tap-connect", "--hold", &count, "--hold-port", &port])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let told = child.stdout.take().context("its output")?;
+    let mut line = String::new();
+    BufReader::new(told).read_line(&mut line)?;
+    ensure!(line.trim() == "held", "the idle connections could not be opened");
+    Ok(child)
+}
+
+/// What such a process does.
+pub(crate) fn hold(count: usize, port: u16) -> Result<()> {
+    let to = SocketAddrV4::new(STACK, port);
+    let _held = (0..count).map(|_| connect(to)).collect::<Result<Vec<_>>>()?;
+    println!("held");
+    // Whoever started it ends.
+    let _ = std::io::stdin().read(&mut [0]);
+    Ok(())
 }
 
 fn datagrams(arguments: &Arguments, to: SocketAddrV4) -> Result<Report> {

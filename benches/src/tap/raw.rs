@@ -11,7 +11,7 @@ use fata::netif_unix_tap::setup;
 use super::device::{Device, HEADER, LARGEST};
 use super::frame::{
     ACK, FIN, IP, SCALE, SYN, Segment, TCP_DATA, TRANSPORT, UDP_DATA, answer_ports, complete, get16, put16,
-    put32, segment, template,
+    put32, segment, sum, template,
 };
 use super::{DATAGRAM, PORT, Ready, SEGMENTS, TAP};
 use crate::meter::{Meter, Report};
@@ -28,6 +28,8 @@ struct Raw {
     device: Device,
     received: Vec<u8>,
     frame: Vec<u8>,
+    /// Where a full segment ends, and its sum.
+    full: Option<(usize, u16)>,
     ready: Option<Ready>,
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, ready: Ready) -> Result<Report> {
     let kernel = setup::mac(TAP)?.0;
     let mut frame = vec![0; LARGEST];
     template(&mut frame, kernel, if arguments.row.is_udp() { 17 } else { 6 });
-    let mut raw = Raw { device, received: vec![0; LARGEST + 8], frame, ready: Some(ready) };
+    let mut raw = Raw { device, received: vec![0; LARGEST + 8], frame, full: None, ready: Some(ready) };
     raw.start();
     match arguments.row {
         Row::TapSend => raw.send(if arguments.no_offload { MSS } else { LARGE }),
@@ -99,8 +101,23 @@ impl Raw {
             self.frame[TCP_DATA..TCP_DATA + 8].copy_from_slice(&[2, 4, 5, 180, 1, 3, 3, SCALE]);
             end += 8;
         }
-        complete(&mut self.frame, end, self.device.header, MSS, false);
+        let data = self.data_sum(end);
+        complete(&mut self.frame, end, self.device.header, MSS, false, data);
         self.write(end);
+    }
+
+    /// The sum of a segment's options and payload, which for full ones is
+    /// always the same.
+    fn data_sum(&mut self, end: usize) -> u16 {
+        match self.full {
+            _ if self.device.header => 0,
+            Some((full, sum)) if full == end => sum,
+            _ => {
+                let sum = sum(&self.frame[TCP_DATA..end]);
+                self.full = (end == TCP_DATA + MSS).then_some((end, sum));
+                sum
+            }
+        }
     }
 
     /// Answers the kernel's SYN; returns what acknowledges it, and by how
@@ -227,7 +244,8 @@ impl Raw {
         ensure!(count == 1 || self.device.header, "the device cuts nothing");
         put16(&mut self.frame, TRANSPORT + 2, PORT);
         let len = UDP_DATA + count * DATAGRAM;
-        complete(&mut self.frame, len, self.device.header, DATAGRAM, true);
+        let data = sum(&self.frame[UDP_DATA..len]);
+        complete(&mut self.frame, len, self.device.header, DATAGRAM, true, data);
         // Until the kernel's socket is there.
         std::thread::sleep(Duration::from_millis(300));
         let meter = Meter::wall(arguments, 4096);

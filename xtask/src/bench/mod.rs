@@ -21,6 +21,12 @@ pub(crate) struct Arguments {
     /// Fewer and shorter rounds: under two minutes.
     #[arg(long)]
     quick: bool,
+    /// So many rounds in place of 7.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// So many seconds a round and side in place of 0.5.
+    #[arg(long)]
+    seconds: Option<f64>,
     /// Only the rows whose name contains this text.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -38,10 +44,12 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
     cmd!(shell, "cargo build --release --package benches").run()?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let program = target.join("release/benches");
-    let effort = match arguments.quick {
+    let mut effort = match arguments.quick {
         true => Effort { rounds: 3, seconds: 0.1 },
-        false => Effort { rounds: 9, seconds: 0.5 },
+        false => Effort { rounds: 7, seconds: 0.5 },
     };
+    effort.rounds = arguments.rounds.unwrap_or(effort.rounds);
+    effort.seconds = arguments.seconds.unwrap_or(effort.seconds);
     let machine = report::machine();
     println!("{machine}; {} rounds of {} s\n\n{}", effort.rounds, effort.seconds, report::HEAD);
     let rows =
