@@ -102,7 +102,7 @@ fn step<'w, 'c>(
         }
         _ => {}
     }
-    let Some(queue) = queues.get_mut(usize::from(operation / 15 & 1)) else { return };
+    let Some(queue) = queues.get_mut(usize::from((operation / 15) & 1)) else { return };
     match operation % 15 {
         6 => {
             // The index of requests may have been written over.
