@@ -233,9 +233,8 @@ fn start(
     let done = done.clone();
     thread::Builder::new().stack_size(16 << 20).spawn(move || {
         urgent(10);
-        match end().transpose() {
-            Some(outcome) => drop(done.send(outcome)),
-            None => {}
+        if let Some(outcome) = end().transpose() {
+            drop(done.send(outcome));
         }
     })?;
     Ok(())

@@ -47,7 +47,7 @@ enum Order {
     Connect(SocketAddrV4),
     Release,
     Restart,
-    Reborn(Options),
+    Reborn(Box<Options>),
 }
 
 impl Client {
@@ -84,7 +84,7 @@ impl Client {
     /// other options.
     pub(crate) fn reborn(&self, options: Options) -> Result<()> {
         let generation = self.view().generation;
-        self.order(Order::Reborn(options))?;
+        self.order(Order::Reborn(Box::new(options)))?;
         self.until("born again", |view| view.generation > generation)?;
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Life<'_> {
                     Ok(Order::Connect(to)) => connect.set(Some(to)),
                     Ok(Order::Release) => dhcp.release().await,
                     Ok(Order::Restart) => dhcp.restart(),
-                    Ok(Order::Reborn(options)) => return Ok(options),
+                    Ok(Order::Reborn(options)) => return Ok(*options),
                     Err(_) => {}
                 }
             }
