@@ -29,9 +29,8 @@ pub(crate) fn transfer(
     let b = Faults::new(b, path.random(1), path.impairments(), Impairments::NONE);
     let [left, right] = addresses;
     let sender = async {
-        stand(&a, &clock, path.random(2), left, Role::Send(to), amount).await?;
-        // Its last acknowledgements are somebody else's affair.
-        std::future::pending::<Result<_>>().await
+        let never = stand(&a, &clock, path.random(2), left, Role::Send(to), amount).await?;
+        never.context("the sender has ended")
     };
     let receiver = async {
         let received = stand(&b, &clock, path.random(3), right, Role::Receive(to.port()), amount).await?;

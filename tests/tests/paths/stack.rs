@@ -2,6 +2,7 @@
 //! come one with each read, as a tap's do.
 
 use std::env;
+use std::future::pending;
 use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -55,8 +56,7 @@ pub(crate) fn run(fd: OwnedFd, address: Ipv4Addr, role: Role, amount: Amount) ->
     })?
 }
 
-/// Sends, or receives; `None` when it has sent all and the receiver has
-/// closed.
+/// Sends for ever, also when all is sent; or receives.
 pub(crate) async fn stand<N: Network<Error: Send + Sync + 'static>>(
     net: &N,
     time: &impl Time,
@@ -88,7 +88,9 @@ pub(crate) async fn stand<N: Network<Error: Send + Sync + 'static>>(
         match role {
             Role::Send(to) => {
                 let mut flow = tcp.create_connection(to).await?;
-                send(time, &mut flow, amount).await.map(|()| None)
+                send(time, &mut flow, amount).await?;
+                // The receiver's end is still to be acknowledged.
+                pending().await
             }
             Role::Receive(_) => receive(time, &mut listener.accept(&tcp).await, amount).await.map(Some),
         }
