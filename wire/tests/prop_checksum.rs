@@ -25,7 +25,7 @@ fn adjusted(checksum: u16, old: u16, new: u16) -> u16 {
 
 /// Two sums that mean the same: there are two zeros.
 fn same(a: u16, b: u16) -> bool {
-    a == b || (a % 0xffff == 0 && b % 0xffff == 0)
+    a == b || (a.is_multiple_of(0xffff) && b.is_multiple_of(0xffff))
 }
 
 fn noise(len: usize, seed: u32) -> Vec<u8> {
