@@ -211,8 +211,10 @@ fn any_request() -> impl Strategy<Value = (TxMeta, usize)> {
         Just(Some(SegmentationKind::Tcp4 { cwr: true })),
         Just(Some(SegmentationKind::Udp4)),
     ];
-    (any::<bool>(), kind, 14_u16..60, 0_u16..20, 1_u16..2000, 40_usize..1400).prop_map(
-        |(checksum, kind, start, offset, gso, payload)| {
+    (any::<bool>(), kind, 14_u16..60, 0_u16..10, 1_u16..2000, 40_usize..1400).prop_map(
+        |(checksum, kind, start, words, gso, payload)| {
+            // A transport's checksum stands at a whole word of it.
+            let offset = 2 * words;
             let mut meta = TxMeta::NONE;
             let header = usize::from(start + offset + 2);
             if checksum || kind.is_some() {
