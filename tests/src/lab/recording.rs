@@ -25,7 +25,9 @@ impl Recorder {
     /// When tcpdump can't be run or does not begin.
     pub fn start() -> Result<Self> {
         let file = Scratch::new("capture.pcap");
-        let mut arguments = vec!["-i", TAP, "-n", "-q", "-U", "--immediate-mode", "-B", "65536", "-s", "0"];
+        // In this mode each frame takes a place of the longest length in the
+        // kernel's 64 MiB: 32,768 of them, with room for any MTU here.
+        let mut arguments = vec!["-i", TAP, "-n", "-q", "-U", "--immediate-mode", "-B", "65536", "-s", "2048"];
         arguments.extend(["-Z", "root", "-w", file.path()]);
         let tcpdump = Daemon::start("tcpdump", &arguments)?;
         let start = Instant::now();
