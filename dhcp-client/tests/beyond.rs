@@ -239,3 +239,15 @@ fn options_have_bounds() {
     s.offer();
     assert!(s.sent().write(MAC, 9000, &longest, &mut buffer).is_ok());
 }
+
+#[test]
+fn a_fixed_address_at_the_edge_of_its_class_keeps_its_prefix() {
+    // 192.168.1.255 is a host of /16; by its class it would be a broadcast.
+    let own = Cidr::new(Ipv4Addr::new(192, 168, 1, 255), 16);
+    let mut s = Script::with(&Options::new().inform(own));
+    s.due();
+    let said = with(said(SERVER, 0), Code::SUBNET_MASK, Some(&[255, 255, 255, 0]));
+    s.reply(MessageType::Ack, NONE, &said);
+    s.is(StateName::Informed);
+    assert_eq!(s.machine.lease().unwrap().cidr(), own);
+}

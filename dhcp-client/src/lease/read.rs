@@ -53,31 +53,33 @@ impl Lease {
     /// See [`LeaseError`]: the message is to be ignored.
     pub fn read(message: &Message<'_>, since: Instant, random: &mut impl Rng) -> Result<Self, LeaseError> {
         let term = read_term(message, random)?;
-        Self::read_with(message, message.header().yiaddr, since, term)
+        let address = message.header().yiaddr;
+        let cidr = with_mask(address, message.address(Code::SUBNET_MASK));
+        if !is_host(address) || cidr.broadcast() == Some(address) || is_network(cidr) {
+            return Err(LeaseError::Address);
+        }
+        Self::read_with(message, cidr, since, term)
     }
 
-    /// The answer to an INFORM: everything but the address and its time.
+    /// The answer to an INFORM: everything but the address, which is the
+    /// user's with its prefix, and its time.
     ///
     /// # Errors
     ///
     /// See [`LeaseError`]: the message is to be ignored.
     pub fn read_inform(message: &Message<'_>, own: Cidr, since: Instant) -> Result<Self, LeaseError> {
-        let mut lease = Self::read_with(message, own.address(), since, None)?;
-        if !message.has(Code::SUBNET_MASK) {
-            lease.netmask = own.netmask();
-        }
-        Ok(lease)
+        Self::read_with(message, own, since, None)
     }
 
     fn read_with(
         message: &Message<'_>,
-        address: Ipv4Addr,
+        cidr: Cidr,
         since: Instant,
         term: Option<Term>,
     ) -> Result<Self, LeaseError> {
+        let address = cidr.address();
         let server = server(message).ok_or(LeaseError::Server)?;
-        let cidr = with_mask(address, message.address(Code::SUBNET_MASK));
-        if !is_host(address) || cidr.broadcast() == Some(address) || is_network(cidr) || address == server {
+        if address == server {
             return Err(LeaseError::Address);
         }
         let classless = message.has(Code::CLASSLESS_STATIC_ROUTE);

@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 use traits::RouteEntry;
 use wire::Cidr;
 
+use super::read::is_host;
 use super::{List, ROUTES_MAX};
 use crate::message::next_array;
 
@@ -15,6 +16,7 @@ pub(super) fn read_classless(mut bytes: impl Iterator<Item = u8>) -> List<RouteE
     let mut routes = List::default();
     while let Some(prefix) = bytes.next() {
         match read_one(prefix, &mut bytes) {
+            Some(RouteEntry { gateway: Some(router), .. }) if !is_host(router) => routes.leave_out(),
             Some(route) => routes.push(route),
             None => {
                 routes.leave_out();
@@ -57,7 +59,7 @@ pub(super) fn write_classless(routes: &[RouteEntry]) -> impl Iterator<Item = u8>
 pub(super) fn read_classful(mut addresses: impl Iterator<Item = Ipv4Addr>) -> List<RouteEntry, ROUTES_MAX> {
     let mut routes = List::default();
     while let (Some(destination), Some(router)) = (addresses.next(), addresses.next()) {
-        if destination.is_unspecified() || router.is_unspecified() {
+        if destination.is_unspecified() || !is_host(router) {
             routes.leave_out();
             continue;
         }
