@@ -65,3 +65,11 @@ fn a_file_that_is_none_is_refused() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("neither a pcapng nor a pcap file"));
 }
+
+#[test]
+fn a_time_that_is_none_is_refused() {
+    for option in ["--linger=-1", "--linger=nan", "--tolerance=1e30"] {
+        let output = replay(capture("ping"), &[option]);
+        assert_eq!(output.status.code(), Some(1), "{option}");
+    }
+}

@@ -10,7 +10,8 @@ use crate::packet::{PEER, STACK};
 /// Each capture's file.
 pub(crate) fn files() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/captures");
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = [folder.join("hostile"), folder];
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.sort();
     files.into_iter().filter_map(|file| fs::read(file).ok()).collect()

@@ -149,8 +149,11 @@ pub fn run(arguments: &ReplayArguments) -> Result<ExitCode> {
         tcp: arguments.tcp.clone(),
         udp: arguments.udp.clone(),
         generators: Generators(arguments.seed),
-        linger: Duration::from_secs_f64(arguments.linger),
-        tolerance: arguments.tolerance.map(|millis| Duration::from_secs_f64(millis / 1e3)),
+        linger: Duration::try_from_secs_f64(arguments.linger).context("--linger")?,
+        tolerance: arguments
+            .tolerance
+            .map(|millis| Duration::try_from_secs_f64(millis / 1e3).context("--tolerance"))
+            .transpose()?,
     };
     let (report, differences) = replay(recording, &options)?;
     if arguments.json {
