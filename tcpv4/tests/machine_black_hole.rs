@@ -182,3 +182,23 @@ fn a_peer_that_takes_no_more_is_not_probed() {
     }
     assert_eq!(s.connection.info().mss, 1000);
 }
+
+#[test]
+fn no_probe_while_blocks_are_to_be_reported() {
+    let (mut s, mut next) = narrowed();
+    // A hole: every segment now carries a block, which a probe has no room for.
+    let _ = s.inject(data(101, 50).ack(next));
+    for _ in 0..10 {
+        s.write(s.connection.writable().min(20_000));
+        s.run(100);
+        while let Some(sent) = s.out.pop_front() {
+            let segment = machine::decode(&sent.bytes);
+            assert!(segment.payload.len() <= 1024);
+            next = next.max(segment.seq.value().wrapping_sub(ISS) + segment.payload.len() as u32);
+        }
+        let _ = s.inject(ack(next));
+    }
+    // Once it is filled, the way up is looked for.
+    let _ = s.inject(data(1, 100).ack(next));
+    assert_eq!(s.connection.readable(), 150);
+}

@@ -76,7 +76,7 @@ impl<B: Backing> Connection<B> {
     }
 
     /// The SACK blocks to report (RFC 2018 §3: three beside timestamps).
-    fn blocks(&self) -> SackBlocks {
+    pub(super) fn blocks(&self) -> SackBlocks {
         if !self.flags.contains(Flags::SACK) {
             return SackBlocks::NONE;
         }

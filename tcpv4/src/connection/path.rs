@@ -80,7 +80,8 @@ impl<B: Backing> Connection<B> {
         let is_early = (seconds(now).wrapping_sub(self.path_probe_after) as i16) < 0;
         let is_calm =
             self.busy.get().is_some_and(|busy| busy.recovery.phase == Phase::Open && busy.path_probe.is_none());
-        if is_early || !is_calm || !self.flags.contains(Flags::SACK) {
+        // Blocks to report would make the packet larger than what is tried.
+        if is_early || !is_calm || !self.flags.contains(Flags::SACK) || !self.blocks().is_empty() {
             return None;
         }
         let up = LADDER.iter().copied().find(|&size| size > self.path_cap && self.mss_for(size) > self.mss);
