@@ -1,6 +1,5 @@
 //! What is said. One place calls `write` of the layer below.
 
-use core::num::NonZeroU16;
 use core::task::Waker;
 
 use traits::{Header, Instant, Ip, Offload, Path, SegmentationKind, SendError, TxMeta};
@@ -152,30 +151,21 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 self.settle(now, id);
                 return Turn::Done;
             };
-            left = left.saturating_sub(1);
-            let written = match (path, transmit.gso_size) {
-                (Ok(path), Some(size)) if !(large && cuts(&transmit, &path)) => {
-                    let (count, written) = self.emit_cut(&tuple, &transmit, size, &path, &id);
-                    left = left.saturating_sub(count.saturating_sub(1));
-                    let done = count as u32 * u32::from(size.get());
-                    if written.is_ok() || count > 0 {
-                        transmit.truncate(done);
-                        sent = Some(transmit);
-                        has_sent = true;
-                    }
-                    if written == Err(SendError::Full) && count > 0 {
-                        self.end_turn(now, id, sent);
-                        return Turn::Full;
-                    }
-                    if sent.is_some() {
-                        continue;
-                    }
-                    written
-                }
-                (Ok(path), _) => self.emit(&tuple, &transmit, &path, Some(&id)),
-                (Err(error), _) => Err(error),
+            let (count, written) = match path {
+                Ok(path) => self.emit_large(&tuple, &mut transmit, &path, large, &id),
+                Err(error) => (0, Err(error)),
             };
+            left = left.saturating_sub(count.max(1));
             match written {
+                Err(SendError::Full) if count > 0 => {
+                    self.end_turn(now, id, Some(transmit));
+                    return Turn::Full;
+                }
+                _ if count > 0 => {
+                    sent = Some(transmit);
+                    has_sent = true;
+                    continue;
+                }
                 Err(SendError::Full) => {
                     let mut state = self.state.borrow_mut();
                     let state = &mut *state;
@@ -324,16 +314,41 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
     }
 
+    /// Sends a segment: as one, or as several where it is large and the device
+    /// does not cut it (or may not: `large`). Returns how many packets went
+    /// out, with `transmit` made what went with them.
+    fn emit_large(
+        &self,
+        tuple: &Tuple,
+        transmit: &mut Transmit,
+        path: &Path,
+        large: bool,
+        id: &ConnectionId,
+    ) -> (usize, Result<(), SendError>) {
+        let Some(size) = transmit.gso_size.filter(|_| !(large && cuts(transmit, path))) else {
+            let written = self.emit(tuple, transmit, path, Some(id));
+            if written.is_ok() {
+                self.count_written(transmit, written);
+            }
+            return (usize::from(written.is_ok()), written);
+        };
+        let size = u32::from(size.get());
+        let (count, written) = self.emit_cut(tuple, transmit, size, path, id);
+        if count > 0 {
+            transmit.truncate(count as u32 * size);
+        }
+        (count, written)
+    }
+
     /// Sends a large segment as several; returns how many went out.
     fn emit_cut(
         &self,
         tuple: &Tuple,
         transmit: &Transmit,
-        size: NonZeroU16,
+        size: u32,
         path: &Path,
         id: &ConnectionId,
     ) -> (usize, Result<(), SendError>) {
-        let size = u32::from(size.get());
         let mut piece = Transmit { gso_size: None, control: None, ..*transmit };
         piece.marks.remove(Marks::PSH);
         let mut count = 0;
