@@ -4,7 +4,7 @@
 #![no_std]
 #![no_main]
 
-#[path = "../../common/start.rs"]
+#[path = "../../../../tests/nostd/src/start.rs"]
 mod start;
 #[path = "../../common/system.rs"]
 mod system;
