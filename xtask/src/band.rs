@@ -59,7 +59,8 @@ fn read(text: &str) -> Result<Vec<Band>> {
         .collect()
 }
 
-/// Fails where a count is not in its band, or has none.
+/// Fails where a count is not in its band or has none, and where a band has no
+/// count.
 pub(crate) fn check(shell: &Shell, file: &str, measured: &[Measured]) -> Result<()> {
     let bands = read(&shell.read_file(file)?)?;
     let problems = problems(&bands, measured);
@@ -77,7 +78,9 @@ fn problems(bands: &[Band], measured: &[Measured]) -> Vec<String> {
         Some(band) => band.problem(m.count),
         None => Some(format!("{}: {}, which has no band", m.name, m.count)),
     };
-    measured.iter().filter_map(problem).collect()
+    let lost = |band: &&Band| measured.iter().all(|m| m.name != band.name);
+    let lost = bands.iter().filter(lost).map(|band| format!("{}: no longer counted", band.name));
+    measured.iter().filter_map(problem).chain(lost).collect()
 }
 
 /// Writes what was counted as what may be counted from now on.
@@ -107,7 +110,8 @@ mod tests {
         let of = |count| problems(&bands, &[Measured::new("way", count)]);
         assert!(of(950).is_empty() && of(1050).is_empty());
         assert!(of(949)[0].contains("less") && of(1051)[0].contains("more"));
-        assert!(problems(&bands, &[Measured::new("other", 1)])[0].contains("no band"));
+        let renamed = problems(&bands, &[Measured::new("other", 1)]);
+        assert!(renamed[0].contains("no band") && renamed[1].contains("no longer counted"));
         assert!(read("way 1000").is_err());
     }
 }

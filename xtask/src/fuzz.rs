@@ -147,7 +147,7 @@ impl Place {
         let (findings, seeds) = (self.of("findings", name)?, self.of("seeds", name)?);
         let (own, limit) = self.begin(name, length)?;
         let committed = self.committed(name)?;
-        let (before, known) = (files(&own)?, files(&findings)?);
+        let before = files(&own)?;
         let log = self.of("logs", name)?.join("log");
         let program = self.program(name);
         // What a body prints is nobody's concern; what libFuzzer says is read.
@@ -168,10 +168,10 @@ impl Place {
             let tail: Vec<_> = said.lines().rev().take(40).collect();
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
-        let found: Vec<_> = files(&findings)?.difference(&known).map(|file| findings.join(file)).collect();
-        ensure!(status.success() || !found.is_empty(), "{name} ended with {status}");
+        let outcome = read(&said);
+        ensure!(status.success() || !outcome.findings.is_empty(), "{name} ended with {status}");
         let new_inputs = files(&own)?.difference(&before).count();
-        Ok(Outcome { name: name.to_owned(), new_inputs, findings: found, ..read(&said) })
+        Ok(Outcome { name: name.to_owned(), new_inputs, ..outcome })
     }
 
     /// The folder of a run's own corpus, and libFuzzer's words for its length.
@@ -227,11 +227,13 @@ fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     entries.map(|entry| Ok(entry?.file_name().into())).collect()
 }
 
-/// What libFuzzer's output says: `#42 NEW cov: 7 ft: 9 …` as it goes, and
+/// What libFuzzer's output says: `#42 NEW cov: 7 ft: 9 …` as it goes, `Test
+/// unit written to …` where it found something, whether new or known, and
 /// `stat::number_of_executed_units: 42` at the end.
 fn read(said: &str) -> Outcome {
     let mut outcome = Outcome::default();
     for line in said.lines() {
+        outcome.findings.extend(line.split_once("Test unit written to ").map(|(_, file)| file.into()));
         let mut words = line.split_whitespace();
         let number = |text: Option<&str>| text.and_then(|text| text.trim_start_matches('#').parse().ok());
         match words.next() {
@@ -259,6 +261,8 @@ fn read(said: &str) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::read;
 
     #[test]
@@ -266,10 +270,12 @@ mod tests {
         let said = "INFO: seed corpus: files: 3\n\
             #2\tINITED cov: 10 ft: 20 corp: 3/9b exec/s: 0 rss: 30Mb\n\
             #90\tREDUCE cov: 12 ft: 25 corp: 4/9b lim: 4 exec/s: 45 rss: 31Mb L: 2/3 MS: 1 EraseBytes-\n\
+            artifact_prefix='found/'; Test unit written to found/crash-0a\n\
             Done 100 runs in 2 second(s)\n\
             stat::number_of_executed_units: 100\n\
             stat::average_exec_per_sec:     50\n";
         let outcome = read(said);
         assert_eq!((outcome.executions, outcome.per_second, outcome.coverage), (100, 50, (12, 25)));
+        assert_eq!(outcome.findings, [PathBuf::from("found/crash-0a")]);
     }
 }
