@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "capture", body: targets::capture, seeds: seeds::capture, runs: 10_000 },
     Target { name: "dhcp", body: targets::dhcp, seeds: seeds::dhcp, runs: 8000 },
     Target { name: "dhcp_message", body: targets::dhcp_message, seeds: seeds::dhcp_message, runs: 10_000 },
+    Target { name: "ethernet", body: targets::ethernet, seeds: seeds::ethernet, runs: 8000 },
     Target { name: "icmp", body: targets::icmp, seeds: seeds::icmp, runs: 8000 },
     Target { name: "ipv4", body: targets::ipv4, seeds: seeds::ipv4, runs: 8000 },
     Target { name: "offload", body: targets::offload, seeds: seeds::offload, runs: 10_000 },

@@ -87,6 +87,16 @@ pub fn dhcp_message() -> Vec<Vec<u8>> {
     options.into_iter().chain(recorded).collect()
 }
 
+/// Frames to the stack, to all and to others, of each kind; one that is
+/// written.
+pub fn ethernet() -> Vec<Vec<u8>> {
+    let made = |dst: u8, kind: u8| [&[1, dst, 2, kind][..], &with_len(b"payload")].concat();
+    let kinds = (0..8).map(|kind| made(kind % 5, kind));
+    let recorded = recorded::frames().into_iter().filter_map(|frames| frames.into_iter().next());
+    let recorded = recorded.map(|frame| [&[0][..], &with_len(&frame)].concat());
+    kinds.chain([[&[2, 0][..], &with_len(b"payload")].concat()]).chain(recorded).collect()
+}
+
 /// Echo, and errors about what was sent.
 pub fn icmp() -> Vec<Vec<u8>> {
     let recorded = some_recorded(1).into_iter().map(|message| [&[0, 0][..], &with_len(&message)].concat());

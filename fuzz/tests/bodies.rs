@@ -53,6 +53,6 @@ macro_rules! bodies {
 }
 
 bodies! {
-    arp capture dhcp dhcp_message icmp ipv4 offload reassembly tcp tcp_pair tcp_wire tower udp virtio
+    arp capture dhcp dhcp_message ethernet icmp ipv4 offload reassembly tcp tcp_pair tcp_wire tower udp virtio
     xen_ring
 }

@@ -1,4 +1,4 @@
-//! Ethernet and ARP.
+//! ARP.
 
 use std::time::Duration;
 
@@ -10,8 +10,7 @@ use crate::packet::{self, PEER, STACK};
 use crate::wire_check::OPAQUE;
 use crate::{Bytes, host::poll_once};
 
-/// Ethernet and ARP: frames of any content and ARP packets of any meaning,
-/// between packets sent to hosts, own addresses that come and go, and probes.
+/// ARP: frames of any content and ARP packets of any meaning, between packets sent to hosts, own addresses that come and go, and probes.
 pub fn arp(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     with_host(bytes.u8() & 1 == 0, |host| {

@@ -1,10 +1,12 @@
 //! The DHCP client.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use dhcp_client::machine::Machine;
 use dhcp_client::message::{Code, Header, Message, MessageType, Op, Writer};
-use dhcp_client::{Check, Options};
+use dhcp_client::{Check, Options, StateName};
+use rand_chacha::rand_core::Rng;
 use traits::{Cidr, Instant};
 use wire::MacAddr;
 
@@ -60,7 +62,9 @@ pub fn dhcp_message(data: &[u8]) {
 }
 
 /// The DHCP client's machine: messages with any options, times of any length,
-/// probes and conflicts in any order. Never an address without a lease.
+/// probes and conflicts in any order. Never an address without a lease; and
+/// whatever happened, once a good server is there the client has a lease of it
+/// within bounded time.
 pub fn dhcp(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let mut options = Options::new();
@@ -122,16 +126,67 @@ pub fn dhcp(data: &[u8]) {
             assert!(lease.expires_at().is_none_or(|at| at > now), "a lease that has ended");
         }
     }
+    recover(&mut machine, now, &options, &mut random);
+}
+
+/// From now on there is a good server, and nobody else has an address.
+fn recover(machine: &mut Machine, mut now: Instant, options: &Options, random: &mut impl Rng) {
+    // Whoever has a lease uses it to its end, and then needs a few exchanges;
+    // between them the client waits for a minute at most (RFC 5227 §2.1.1).
+    let lease = machine.lease().and_then(|lease| lease.expires_at()).unwrap_or(now);
+    let end = lease.max(now) + Duration::from_secs(300);
+    machine.restart(now);
+    while !matches!(machine.state(), StateName::Bound | StateName::Informed) {
+        assert!(now <= end, "no lease of a good server: {}", machine.state());
+        let mut buffer = [0; 576];
+        if let Some(transmit) = machine.transmit() {
+            let len = transmit.write(STACK.0, 1500, options, &mut buffer).expect("a message too long to send");
+            machine.sent(true);
+            let mut answer = [0; 576];
+            if let Some(len) = serve(&buffer[..len], &mut answer) {
+                machine.handle_datagram(now, &answer[..len], random);
+            }
+        } else if let Some((address, _)) = machine.probe() {
+            machine.handle_probe(now, address, false, random);
+        } else {
+            now = now.max(machine.next_timeout().expect("stuck"));
+            machine.handle_timeout(now, random);
+        }
+    }
+}
+
+/// A good server's answer (RFC 2131 §4.3), written to `answer`: it has every
+/// address of its network to give, keeps to what it has said, and refuses
+/// addresses of other networks.
+fn serve(request: &[u8], answer: &mut [u8]) -> Option<usize> {
+    let request = Message::parse(request).ok()?;
+    let header = *request.header();
+    let server = request.address(Code::SERVER_IDENTIFIER);
+    let wanted = request.address(Code::REQUESTED_ADDRESS).unwrap_or(header.ciaddr);
+    let fits = wanted.octets().starts_with(&[10, 0, 0]) && !matches!(wanted.octets()[3], 0 | 1 | 255);
+    let (kind, given) = match request.kind() {
+        MessageType::Discover => (MessageType::Offer, if fits { wanted } else { STACK.1 }),
+        // It is another server's offer that is taken.
+        MessageType::Request if server.is_some_and(|server| server != PEER.1) => return None,
+        MessageType::Request if fits => (MessageType::Ack, wanted),
+        MessageType::Request => (MessageType::Nak, Ipv4Addr::UNSPECIFIED),
+        MessageType::Inform => (MessageType::Ack, Ipv4Addr::UNSPECIFIED),
+        _ => return None,
+    };
+    let header = Header { op: Op::Reply, yiaddr: given, ..Header::request(header.xid, header.chaddr) };
+    let mut writer = Writer::new(answer, &header, kind);
+    writer.address(Code::SERVER_IDENTIFIER, PEER.1);
+    if kind != MessageType::Nak {
+        writer.address(Code::SUBNET_MASK, [255, 255, 255, 0].into());
+    }
+    if kind != MessageType::Nak && request.kind() != MessageType::Inform {
+        writer.option(Code::LEASE_TIME, &3600u32.to_be_bytes());
+    }
+    writer.finish().ok()
 }
 
 /// A server's message, mostly one that fits.
-fn reply(
-    machine: &mut Machine,
-    now: Instant,
-    xid: u32,
-    bytes: &mut Bytes<'_>,
-    random: &mut impl rand_chacha::rand_core::Rng,
-) {
+fn reply(machine: &mut Machine, now: Instant, xid: u32, bytes: &mut Bytes<'_>, random: &mut impl Rng) {
     let mut buffer = [0; 2000];
     let odd = bytes.u8() > 230;
     let chaddr = if odd { MacAddr([2, 1, 1, 1, 1, 1]) } else { STACK.0 };

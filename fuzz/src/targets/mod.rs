@@ -3,6 +3,7 @@
 mod arp;
 mod capture;
 mod dhcp;
+mod ethernet;
 mod icmp;
 mod ipv4;
 mod offload;
@@ -18,6 +19,7 @@ mod xen_ring;
 pub use arp::arp;
 pub use capture::capture;
 pub use dhcp::{dhcp, dhcp_message};
+pub use ethernet::ethernet;
 pub use icmp::icmp;
 pub use ipv4::ipv4;
 pub use offload::offload;

@@ -1,0 +1,5 @@
+//! Fuzzes [`fuzz::targets::ethernet`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::program!(ethernet);
