@@ -1,5 +1,7 @@
 //! A tower under test.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -17,7 +19,7 @@ use wire::{EtherType, Protocol};
 use crate::Bytes;
 use crate::device::Device;
 use crate::packet::{self, PEER, STACK};
-use crate::wire_check::{check_datagram, check_taken};
+use crate::wire_check::{check_datagram, check_taken, claimed, owed_datagram, owed_packet};
 
 /// Ethernet with little room, so that its bounds are met.
 pub type E<'a> = Ethif<&'a Device<'a>, 8, 4>;
@@ -52,6 +54,8 @@ pub struct Host<'a> {
     pub listener: &'a Listener<4>,
     /// Takes datagrams to [`SOCKET_PORT`].
     pub socket: &'a Socket<256, 4>,
+    /// The addresses that frames have said to be somebody's.
+    claims: RefCell<HashSet<([u8; 6], [u8; 4])>>,
 }
 
 /// Generators that are the same each time.
@@ -86,17 +90,22 @@ pub fn with_host<R>(configured: bool, run: impl FnOnce(&Host<'_>) -> R) -> R {
         tcp: &tcp,
         listener: &listener,
         socket: &socket,
+        claims: RefCell::default(),
     };
     host.poll();
     run(&host)
 }
 
 impl Host<'_> {
-    /// Hands a frame up the tower.
+    /// Hands a frame up the tower. What it takes, an independent parser takes
+    /// as well; what that finds nothing wrong with is not refused.
     pub fn input(&self, frame: &[u8], meta: RxMeta, dhcp: Option<&dyn Receive>) {
+        self.claims.borrow_mut().extend(claimed(frame));
         let trusted = meta.checksum.is_trusted();
+        let (taken, echoed) = (Cell::new(false), Cell::new(false));
         let echo = callback(|datagram: traits::Datagram<'_>| {
             check_datagram(frame, &datagram, trusted);
+            echoed.set(true);
             let _ = traits::Datagrams::send(self.udp, ECHO_PORT, datagram.src, datagram.payload);
         });
         let ports = |port| match port {
@@ -108,6 +117,7 @@ impl Host<'_> {
         let look = |inbound: &Inbound<'_>| {
             if let Inbound::Packet(packet) = inbound {
                 check_taken(packet);
+                taken.set(true);
             }
         };
         let listener = |port| (port == TCP_PORT).then_some(self.listener as _);
@@ -120,10 +130,28 @@ impl Host<'_> {
                 .udp(|inbound| {
                     look(&inbound);
                     self.udp.input(inbound, ports);
-                });
+                })
+                .icmp(|inbound| look(&inbound));
             self.ip.input(packet, labels);
         });
         self.ethernet.input(Frame::new(frame, meta), labels);
+        // A client of DHCP may have other addresses by now, and a device that
+        // has a word in it has reasons of its own.
+        let alone = dhcp.is_none() && meta == RxMeta::NONE && self.ip.get_ipv4() == Some(STACK.1);
+        let Some((header, payload)) = owed_packet(frame).filter(|_| alone) else { return };
+        let wanted = [Protocol::TCP.0, Protocol::UDP.0].contains(&header.protocol.0);
+        assert!(taken.get() || !wanted, "refuses a good packet: {frame:02x?}");
+        let to_echo = owed_datagram(&header, payload) == Some(ECHO_PORT);
+        assert!(echoed.get() || !to_echo, "refuses a good datagram: {frame:02x?}");
+    }
+
+    /// Panics where a neighbour is known that nobody said to be one.
+    pub fn check_neighbours(&self) {
+        let claims = self.claims.borrow();
+        self.ethernet.neighbours(|neighbour| {
+            let Some(mac) = neighbour.mac else { return };
+            assert!(claims.contains(&(mac.0, neighbour.address.octets())), "{neighbour:?}");
+        });
     }
 
     /// Hands a frame up as it is.

@@ -1,9 +1,15 @@
 //! Independent parsers' word on what the stack sends, and on what it takes.
 
-use etherparse::{ArpEthIpv4Packet, Ipv4HeaderSlice, NetSlice, SlicedPacket, TransportSlice};
+use dhcp_client::message::{Code, Message};
+use etherparse::{
+    ArpEthIpv4Packet, ArpPacketSlice, Ethernet2Slice, Ipv4Header, Ipv4HeaderSlice, NetSlice, SlicedPacket,
+    TransportSlice, UdpSlice,
+};
 use smoltcp::wire::{DhcpPacket, DhcpRepr};
 use traits::{Datagram, Packet};
-use wire::EtherType;
+use wire::{EtherType, Protocol};
+
+use crate::packet::{PEER, STACK};
 
 /// For frames whose payload means nothing (IEEE 802 local experimental).
 pub const OPAQUE: EtherType = EtherType(0x88b5);
@@ -50,17 +56,21 @@ pub fn check_sent(frame: &[u8]) {
             }
         }
         Some(TransportSlice::Icmpv4(icmp)) => {
-            // Summed up as a receiver does: both zeros are good, where the
-            // parser's own sum knows one.
-            let sum = icmp.slice().chunks(2).fold(0u32, |sum, pair| {
-                let word = u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]);
-                let sum = sum + u32::from(word);
-                (sum & 0xffff) + (sum >> 16)
-            });
-            assert_eq!(sum, 0xffff, "ICMP checksum");
+            assert!(sums_up(icmp.slice()), "ICMP checksum");
         }
         Some(_) | None => {}
     }
+}
+
+/// Whether a message holds with the checksum in it. Summed up as a receiver
+/// does: both zeros are good, where the parser's own sum knows one.
+fn sums_up(message: &[u8]) -> bool {
+    let sum = message.chunks(2).fold(0u32, |sum, pair| {
+        let word = u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)]);
+        let sum = sum + u32::from(word);
+        (sum & 0xffff) + (sum >> 16)
+    });
+    sum == 0xffff
 }
 
 /// Panics where a message of the client's is not what another stack's parser
@@ -85,8 +95,63 @@ pub fn check_taken(packet: &Packet<'_>) {
         // Put together of several, this is the header of one of them.
         return;
     }
+    if packet.protocol == Protocol::ICMP {
+        assert!(sums_up(packet.payload), "took a wrong ICMP checksum");
+    }
     assert_eq!(usize::from(header.total_len()), packet.header.len() + packet.payload.len(), "IPv4 length");
     assert!(same_sum(header.header_checksum(), fields.calc_header_checksum()), "took a wrong IPv4 checksum");
+}
+
+/// The packet in a frame that the stack must not refuse: whole, without
+/// options, from its neighbour to it, with a checksum that holds.
+pub fn owed_packet(frame: &[u8]) -> Option<(Ipv4Header, &[u8])> {
+    let ethernet = Ethernet2Slice::from_slice_without_fcs(frame).ok()?;
+    let hosts = (ethernet.destination(), ethernet.source(), ethernet.ether_type().0);
+    let bytes = ethernet.payload_slice();
+    let header = Ipv4HeaderSlice::from_slice(bytes).ok()?.to_header();
+    let payload = bytes.get(20..header.total_len.into())?;
+    let plain = header.options.is_empty() && !header.more_fragments && header.fragment_offset.value() == 0;
+    let to_stack = hosts == (STACK.0.0, PEER.0.0, EtherType::IPV4.0)
+        && (header.source, header.destination) == (PEER.1.octets(), STACK.1.octets());
+    (plain && to_stack && same_sum(header.header_checksum, header.calc_header_checksum()))
+        .then_some((header, payload))
+}
+
+/// The port for which there is a datagram in such a packet that the stack must
+/// not refuse.
+pub fn owed_datagram(header: &Ipv4Header, payload: &[u8]) -> Option<u16> {
+    let udp = UdpSlice::from_slice(payload).ok().filter(|_| header.protocol.0 == Protocol::UDP.0)?;
+    let sum = udp.to_header().calc_checksum_ipv4(header, udp.payload()).ok()?;
+    let sound = udp.checksum() == 0 || same_sum(udp.checksum(), sum);
+    let whole = usize::from(udp.length()) == payload.len();
+    (sound && whole && udp.source_port() != 0).then_some(udp.destination_port())
+}
+
+/// Who says in a frame that an IPv4 address is its own.
+pub fn claimed(frame: &[u8]) -> Option<([u8; 6], [u8; 4])> {
+    let ethernet = Ethernet2Slice::from_slice_without_fcs(frame).ok()?;
+    let arp = ArpPacketSlice::from_slice(ethernet.payload_slice()).ok()?;
+    let arp = ArpEthIpv4Packet::try_from(arp.to_packet()).ok()?;
+    (ethernet.ether_type().0 == EtherType::ARP.0).then_some((arp.sender_mac, arp.sender_ipv4))
+}
+
+/// Panics where a message of DHCP is taken that another stack's parser reads
+/// otherwise.
+pub fn check_dhcp_taken(bytes: &[u8], message: &Message<'_>) {
+    let other = DhcpPacket::new_checked(bytes).expect("took what is no DHCP message");
+    let header = message.header();
+    assert_eq!(other.magic_number(), 0x6382_5363);
+    assert_eq!((other.transaction_id(), other.secs()), (header.xid, header.secs));
+    assert_eq!(other.client_hardware_address().0, header.chaddr.0);
+    let addresses = [other.client_ip(), other.your_ip(), other.server_ip(), other.relay_agent_ip()];
+    assert_eq!(addresses, [header.ciaddr, header.yiaddr, header.siaddr, header.giaddr]);
+    // Those of the options field come first; fields that are overloaded are
+    // none of the other's business.
+    let mut options = message.options();
+    for option in other.options() {
+        assert_eq!(options.next(), Some((Code(option.kind), option.data)));
+    }
+    assert!(options.next().is_none() || message.has(Code::OVERLOAD), "more options than there are");
 }
 
 /// Panics where UDP hands up what an independent parser reads otherwise;

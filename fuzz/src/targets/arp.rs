@@ -63,6 +63,7 @@ pub fn arp(data: &[u8]) {
         let mut neighbours = 0;
         host.ethernet.neighbours(|_| neighbours += 1);
         assert!(neighbours <= 8, "more neighbours than places");
+        host.check_neighbours();
         let _ = host.ip.get_ipv4();
     });
 }

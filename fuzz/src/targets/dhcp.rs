@@ -13,12 +13,14 @@ use wire::MacAddr;
 use crate::Bytes;
 use crate::host::{address, random};
 use crate::packet::{PEER, STACK};
-use crate::wire_check::check_dhcp;
+use crate::wire_check::{check_dhcp, check_dhcp_taken};
 
 /// DHCP's message parser: bytes of any content, behind a fixed part that is
 /// valid or not. What is understood, encoded again, is understood the same.
 pub fn dhcp_message(data: &[u8]) {
-    let _ = Message::parse(data);
+    if let Ok(message) = Message::parse(data) {
+        check_dhcp_taken(data, &message);
+    }
     let mut buffer = [0; 600];
     let mut header = Header::request(7, STACK.0);
     header.op = Op::Reply;
@@ -33,6 +35,7 @@ pub fn dhcp_message(data: &[u8]) {
         bytes[place..end].copy_from_slice(&data[..end - place]);
     }
     let Ok(message) = Message::parse(&bytes) else { return };
+    check_dhcp_taken(&bytes, &message);
     for (code, option) in message.options() {
         assert!(option.len() <= 255);
         let _ = (message.has(code), message.bytes(code).count(), message.address(code), message.u32(code));

@@ -16,6 +16,7 @@ use tcpv4::{Listener, Tcp};
 use traits::{Cidr, Config, FlowError, Instant, Ip, Layer, Network};
 
 use crate::Bytes;
+use crate::device::Checked;
 use crate::host::random;
 
 /// A generator whose numbers are the fuzzer's; when they run out, the largest
@@ -65,7 +66,8 @@ pub fn tcp_pair(data: &[u8]) {
         .with_bit_error(Probability::percent(10))
         .with_truncation(Probability::percent(5))
         .with_reordering(often, Duration::from_millis(400));
-    let [a, b] = link.ports().map(|port| Faults::new(port, Chosen(&bytes), bad, Impairments::NONE));
+    let spoil = |port| Checked(Faults::new(port, Chosen(&bytes), bad, Impairments::NONE));
+    let [a, b] = link.ports().map(spoil);
     let sides = [Side::default(), Side::default()];
     {
         let listener = Listener::new();

@@ -97,6 +97,7 @@ pub fn tower(data: &[u8]) {
             assert!(poll_once(client.as_mut()).is_pending());
             host.poll();
         }
+        host.check_neighbours();
     });
 }
 
