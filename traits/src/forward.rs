@@ -92,6 +92,7 @@ forward! {
     impl Console {
         fn write(&self, bytes: &[u8]);
         fn has_colours(&self) -> bool;
+        fn log(&self, line: impl core::fmt::Display);
     }
     impl Receive {
         fn receive(&self, datagram: Datagram<'_>);

@@ -120,6 +120,8 @@ struct Nowhere;
 
 impl Console for Nowhere {
     fn write(&self, _: &[u8]) {}
+
+    fn log(&self, _: impl core::fmt::Display) {}
 }
 
 /// A generator that is good enough to be counted.
