@@ -75,21 +75,20 @@ impl Branches {
         // The clone that `Shared` holds keeps these addresses from being used
         // again for another task.
         let current = match self.current.take() {
-            Some(current) if current.parent == parent => {
-                current.shared.flags.fetch_or(IN_PASS, Ordering::AcqRel);
-                self.current.insert(current)
-            }
+            Some(current) if current.parent == parent => self.current.insert(current),
             // First poll, or polled by another task now: all branches have to
             // register their wakers anew.
             _ => self.current.insert(Current::new(self.count, waker, parent)),
         };
-        Pass { current, index: 0, yielded: 0, rounds: 0 }
+        let mut pass = Pass { current, index: 0, wanted: 0, yielded: 0, rounds: 0 };
+        pass.take_woken();
+        pass
     }
 }
 
 impl Current {
     fn new(count: usize, waker: &Waker, parent: (usize, usize)) -> Self {
-        let all = IN_PASS | ((1 << count) - 1);
+        let all = (1 << count) - 1;
         let shared = Arc::new(Shared { flags: AtomicUsize::new(all), parent: waker.clone() });
         let branch = |index: usize| Arc::new(Branch { shared: shared.clone(), flag: 1_usize << index });
         let wakers = (0..count).map(|index| stable(Waker::from(branch(index)))).collect();
@@ -104,23 +103,44 @@ pub struct Pass<'a> {
     current: &'a Current,
     /// The branch whose turn it is.
     index: usize,
+    /// Branches that were woken and have not been polled since.
+    wanted: usize,
     /// Branches that woke themselves: they yielded, and wait for the next pass.
     yielded: usize,
     rounds: u32,
 }
 
 impl Pass<'_> {
+    /// Takes the flags of branches that were woken: all at once, since that
+    /// costs the same as one.
+    #[inline]
+    fn take_woken(&mut self) {
+        self.wanted |= self.current.shared.flags.swap(IN_PASS, Ordering::AcqRel) & !IN_PASS;
+    }
+
+    /// The flag of the next branch, and whether that was woken.
+    #[inline]
+    fn next(&mut self) -> (usize, bool) {
+        let flag = 1_usize << self.index;
+        self.index += 1;
+        if self.current.shared.flags.load(Ordering::Acquire) != IN_PASS {
+            self.take_woken();
+        }
+        (flag, self.wanted & flag != 0)
+    }
+
     /// Polls the next branch, if it was woken.
+    #[inline]
     fn step<F: Future>(&mut self, future: Pin<&mut F>) -> Poll<F::Output> {
         let index = self.index;
-        self.index += 1;
-        let flag = 1_usize << index;
-        let flags = &self.current.shared.flags;
-        let wants = flags.load(Ordering::Acquire) & flag & !self.yielded != 0;
-        let Some(waker) = self.current.wakers.get(index).filter(|_| wants) else { return Poll::Pending };
-        flags.fetch_and(!flag, Ordering::AcqRel);
+        let (flag, wants) = self.next();
+        if !wants || self.yielded & flag != 0 {
+            return Poll::Pending;
+        }
+        let Some(waker) = self.current.wakers.get(index) else { return Poll::Pending };
+        self.wanted &= !flag;
         let polled = future.poll(&mut Context::from_waker(waker));
-        if flags.load(Ordering::Acquire) & flag != 0 {
+        if self.current.shared.flags.load(Ordering::Acquire) & flag != 0 {
             self.yielded |= flag;
         }
         polled
@@ -128,12 +148,8 @@ impl Pass<'_> {
 
     /// Passes over a branch that has completed.
     fn skip(&mut self) {
-        let flag = 1_usize << self.index;
-        self.index += 1;
-        let flags = &self.current.shared.flags;
-        if flags.load(Ordering::Relaxed) & flag != 0 {
-            flags.fetch_and(!flag, Ordering::AcqRel);
-        }
+        let (flag, _) = self.next();
+        self.wanted &= !flag;
     }
 
     /// After the last branch: whether there is another round. If not, the pass
@@ -142,11 +158,14 @@ impl Pass<'_> {
         let flags = &self.current.shared.flags;
         self.index = 0;
         self.rounds += 1;
-        let woken = flags.load(Ordering::Acquire) & !IN_PASS & !self.yielded;
+        let woken = (flags.load(Ordering::Acquire) & !IN_PASS | self.wanted) & !self.yielded;
         if woken != 0 && self.rounds < MAX_ROUNDS {
             return true;
         }
-        if flags.fetch_and(!IN_PASS, Ordering::AcqRel) & !IN_PASS != 0 {
+        if self.wanted != 0 {
+            flags.fetch_or(self.wanted, Ordering::AcqRel);
+        }
+        if flags.fetch_and(!IN_PASS, Ordering::AcqRel) != IN_PASS {
             self.current.shared.parent.wake_by_ref();
         }
         false

@@ -1,15 +1,22 @@
 //! Tasks that wait for the same thing.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::task::Waker;
 
-/// The wakers of up to `N` tasks that wait for the same thing.
+/// The wakers of up to `N` tasks (32 at most) that wait for the same thing.
 ///
-/// A task that finds no place left pushes out the oldest, which is woken and
+/// A task that finds no place left pushes another one out, which is woken and
 /// registers again if it still waits: nobody is forgotten.
+///
+/// A waker stays when it was woken, until its place is needed: a task that
+/// waits over and over is cloned once.
 #[derive(Debug)]
 pub struct WakerSet<const N: usize = 4> {
     wakers: RefCell<[Option<Waker>; N]>,
+    /// One bit for each place whose task waits.
+    waiting: Cell<u32>,
+    /// Who is pushed out next.
+    hand: Cell<u8>,
 }
 
 impl<const N: usize> Default for WakerSet<N> {
@@ -21,44 +28,78 @@ impl<const N: usize> Default for WakerSet<N> {
 impl<const N: usize> WakerSet<N> {
     /// Nobody waits.
     pub const fn new() -> Self {
-        Self { wakers: RefCell::new([const { None }; N]) }
+        const { assert!(0 < N && N <= 32) };
+        Self { wakers: RefCell::new([const { None }; N]), waiting: Cell::new(0), hand: Cell::new(0) }
     }
 
     /// Keeps `waker` until the next [`WakerSet::wake`].
+    #[inline]
     pub fn register(&self, waker: &Waker) {
-        let displaced = {
-            let mut wakers = self.wakers.borrow_mut();
-            if wakers.iter().flatten().any(|kept| kept.will_wake(waker)) {
-                return;
-            }
-            match wakers.iter_mut().find(|place| place.is_none()) {
-                Some(place) => place.replace(waker.clone()),
-                None => {
-                    wakers.rotate_left(1);
-                    wakers.last_mut().and_then(|place| place.replace(waker.clone()))
-                }
-            }
+        let known = {
+            let wakers = self.wakers.borrow();
+            wakers.iter().position(|kept| kept.as_ref().is_some_and(|kept| kept.will_wake(waker)))
         };
-        if let Some(displaced) = displaced {
+        match known {
+            Some(place) => self.waiting.set(self.waiting.get() | 1 << place),
+            None => self.insert(waker),
+        }
+    }
+
+    #[inline(never)]
+    fn insert(&self, waker: &Waker) {
+        let waiting = self.waiting.get();
+        let free = waiting.trailing_ones() as usize;
+        let place = if free < N {
+            free
+        } else {
+            let hand = usize::from(self.hand.get());
+            self.hand.set(((hand + 1) % N) as u8);
+            hand
+        };
+        self.waiting.set(waiting | 1 << place);
+        let displaced = self.replace(place, Some(waker.clone()));
+        if let Some(displaced) = displaced
+            && waiting & 1 << place != 0
+        {
             displaced.wake();
         }
     }
 
-    /// Wakes all who wait, and forgets them.
+    /// Wakes all who wait.
     ///
-    /// Wakers run after the set's own borrow has ended; they may register
+    /// Wakers run while nothing of the set is borrowed; they may register
     /// again.
+    #[inline]
     pub fn wake(&self) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.wake_waiting();
         }
-        let wakers = self.wakers.replace([const { None }; N]);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    #[inline(never)]
+    fn wake_waiting(&self) {
+        let mut left = self.waiting.get();
+        while left != 0 {
+            let place = left.trailing_zeros() as usize;
+            left &= left - 1;
+            self.waiting.set(self.waiting.get() & !(1 << place));
+            let Some(waker) = self.replace(place, None) else { continue };
+            waker.wake_by_ref();
+            // Another may have come meanwhile: that one stays.
+            if let Some(other) = self.replace(place, Some(waker)) {
+                drop(self.replace(place, Some(other)));
+            }
+        }
+    }
+
+    fn replace(&self, place: usize, waker: Option<Waker>) -> Option<Waker> {
+        self.wakers.borrow_mut().get_mut(place).and_then(|kept| core::mem::replace(kept, waker))
     }
 
     /// Whether nobody waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.wakers.borrow().iter().all(Option::is_none)
+        self.waiting.get() == 0
     }
 }
 
@@ -93,7 +134,26 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_makes_room() {
+    fn a_task_that_waits_again_is_not_cloned_again() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let set = WakerSet::<2>::new();
+        for round in 1..=3 {
+            set.register(&waker);
+            assert!(!set.is_empty());
+            set.wake();
+            assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (round, 3));
+        }
+        // One that is kept but does not wait makes room without being woken.
+        let others: [Arc<Count>; 2] = Default::default();
+        others.iter().for_each(|other| set.register(&Waker::from(other.clone())));
+        assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (3, 2));
+        set.wake();
+        assert!(others.iter().all(|other| other.0.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn one_makes_room() {
         let counts: [Arc<Count>; 3] = Default::default();
         let set = WakerSet::<2>::new();
         for count in &counts {

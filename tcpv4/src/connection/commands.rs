@@ -31,8 +31,11 @@ impl<B: Backing> Connection<B> {
         let (first, second) = self.peek();
         let first_len = copy(first, buffer);
         let second_len = buffer.get_mut(first_len..).map_or(0, |rest| copy(second, rest));
-        self.consume(now, first_len + second_len);
-        first_len + second_len
+        let count = first_len + second_len;
+        if count > 0 {
+            self.consume(now, count);
+        }
+        count
     }
 
     /// Takes the first `count` bytes of what [`peek`](Self::peek) shows as read.

@@ -22,6 +22,9 @@ impl<B: Backing> Connection<B> {
     /// The next segment to send, if there is one.
     pub fn poll_transmit(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
         self.set_mtu(budget.mtu);
+        if self.rests(now) {
+            return None;
+        }
         let found = match self.state {
             State::Closed => self.due_reset(now),
             State::SynSent | State::SynReceived => self.due_handshake(now).or_else(|| self.due_ack(now)),
@@ -34,6 +37,26 @@ impl<B: Backing> Connection<B> {
             self.settle(now);
         }
         found
+    }
+
+    /// Whether it is plain that nothing is to be sent, as behind the last
+    /// segment of a burst or after an acknowledgement; then the connection
+    /// waits.
+    #[inline]
+    pub(crate) fn rests(&mut self, now: Instant) -> bool {
+        let due = Flags::RESET_DUE | Flags::HANDSHAKE_DUE | Flags::PROBE_DUE;
+        let rests = self.acks.due != Urgency::Now
+            && !self.flags.intersects(due)
+            && self.unsent() == 0
+            && !self.is_fin_unsent()
+            && self
+                .busy
+                .get()
+                .is_none_or(|busy| !busy.scoreboard.has_lost() && !busy.recovery.tail_probe.is_due);
+        if rests {
+            self.settle(now);
+        }
+        rests
     }
 
     /// Nothing is to be sent at present: arms the timers of waiting.
@@ -151,8 +174,7 @@ impl<B: Backing> Connection<B> {
         // A large segment has to fit into what the device takes and into an
         // IPv4 packet.
         let most = budget.gso_max_size.min(65_535 - 20) as u32;
-        let large = most.saturating_sub(20 + timestamps_len + sack_len) / mss * mss;
-        Sizes { mss, large: large.max(mss) }
+        Sizes { mss, most: most.saturating_sub(20 + timestamps_len + sack_len) }
     }
 
     /// Bytes that the congestion window leaves.
@@ -176,8 +198,8 @@ impl<B: Backing> Connection<B> {
         if lost.start != self.snd.una && !lost.start.before(edge) {
             return None;
         }
-        let allowed = (room / sizes.mss * sizes.mss).max(sizes.mss).min(sizes.large);
-        Some(self.old(now, lost.start, lost.len.min(allowed), sizes, Purpose::Retransmission))
+        let len = sizes.within(lost.len, room);
+        Some(self.old(now, lost.start, len, sizes, Purpose::Retransmission))
     }
 
     /// The tail loss probe, where there is nothing new to send: the last
@@ -222,8 +244,7 @@ impl<B: Backing> Connection<B> {
             self.busy.get_or_default().limited = Some(nxt);
             return None;
         }
-        let allowed = (room / sizes.mss * sizes.mss).max(sizes.mss).min(sizes.large);
-        let len = unsent.min(usable).min(allowed);
+        let len = sizes.within(unsent.min(usable), room);
         let is_last = len == unsent;
         let fin = is_last && self.is_fin_wanted() && (usable > len || usable == 0 && unsent == 0 || len > 0);
         if len == 0 && !fin {
@@ -252,7 +273,7 @@ impl<B: Backing> Connection<B> {
     /// only where neither Nagle's algorithm (RFC 9293 §3.7.4) nor the silly
     /// window syndrome (§3.8.6.2.1) is against it.
     fn whole(&self, len: u32, is_last: bool, fin: bool, sizes: &Sizes) -> Option<u32> {
-        let tail = len % sizes.mss;
+        let tail = if len < sizes.mss { len } else { len % sizes.mss };
         if tail == 0 {
             return Some(len);
         }
@@ -316,6 +337,19 @@ impl<B: Backing> Connection<B> {
 struct Sizes {
     /// Of one segment.
     mss: u32,
-    /// Of a large segment, a multiple of that.
-    large: u32,
+    /// The most that a large segment may have.
+    most: u32,
+}
+
+impl Sizes {
+    /// How much of `len` bytes goes into one segment: where that is more than
+    /// a plain one, whole ones that the congestion window has `room` for.
+    #[inline]
+    fn within(&self, len: u32, room: u32) -> u32 {
+        if len <= self.mss {
+            return len;
+        }
+        let whole = room.min(self.most) / self.mss * self.mss;
+        len.min(whole.max(self.mss))
+    }
 }

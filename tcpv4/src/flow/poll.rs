@@ -209,11 +209,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// The reader has made room: the task has to know only if the peer is to
     /// be told, or the connection is over with that.
     pub(super) fn was_read(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
-        state.account(id.slot);
-        let speaks = state.get(id).is_some_and(|held| {
-            held.machine.is_ack_due() || (held.indexed && held.machine.time_wait().is_some())
-        });
-        if speaks {
+        let state_ref = &mut *state;
+        let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else { return };
+        held.account(&mut state_ref.bytes);
+        if held.machine.is_ack_due() || (held.indexed && held.machine.time_wait().is_some()) {
             self.changed(state, id);
         }
     }

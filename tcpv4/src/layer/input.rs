@@ -160,10 +160,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let tuple = held.tuple;
         self.count_outcome(&outcome, held.machine.failure());
+        held.account(&mut state.bytes);
         if outcome.reset_owed {
             self.owe_reset(state, now, &tuple, segment);
         }
-        state.account(slot);
         state.mark(slot);
         Next::Wake { woken, confirm }
     }

@@ -128,14 +128,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// One turn of a connection.
     fn transmit_burst(&self, now: Instant, slot: u32) -> Turn {
-        let state = self.state.borrow();
-        let Some(held) = state.connections.get(slot) else { return Turn::Done };
-        let (id, tuple, indexed) = (state.id(slot), held.tuple, held.indexed);
-        drop(state);
-        if !indexed {
+        let mut state = self.state.borrow_mut();
+        let id = state.id(slot);
+        let Some(held) = state.connections.get_mut(slot) else { return Turn::Done };
+        let tuple = held.tuple;
+        if !held.indexed || held.machine.rests(now) {
+            drop(state);
             self.settle(now, id);
             return Turn::Done;
         }
+        drop(state);
         let mut path = self.route(&tuple);
         if path == Err(SendError::NoAddress) {
             self.forsake(slot);
@@ -255,8 +257,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let mut state = self.state.borrow_mut();
         let state_ref = &mut *state;
         state_ref.connections.unlink(&mut state_ref.dirty, id.slot);
-        state_ref.account(id.slot);
-        let Some(held) = state_ref.get(id) else { return };
+        let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else { return };
+        held.account(&mut state_ref.bytes);
         let remains = if held.indexed { held.machine.time_wait() } else { None };
         let mut gone = None;
         if let Some(remains) = remains {

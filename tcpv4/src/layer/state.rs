@@ -137,6 +137,14 @@ impl<S: Storage> Held<S> {
         }
     }
 
+    /// Counts what it holds by now among the `bytes` of all.
+    #[inline]
+    pub(crate) fn account(&mut self, bytes: &mut usize) {
+        let held = self.machine.held();
+        *bytes = (*bytes + held).saturating_sub(self.bytes as usize);
+        self.bytes = held as u32;
+    }
+
     /// When the layer has to look at it, beside the machine's own timers.
     pub(crate) fn accept_deadline(&self) -> Option<Instant> {
         match self.owner {
@@ -220,10 +228,7 @@ impl<S: Storage> State<S> {
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Held<S>> {
-        if self.connections.generation(id.slot) != id.generation {
-            return None;
-        }
-        self.connections.get_mut(id.slot)
+        self.connections.get_if(id.slot, id.generation)
     }
 
     /// Marks a connection as one that may have something to say; returns
@@ -269,9 +274,7 @@ impl<S: Storage> State<S> {
     #[inline]
     pub(crate) fn account(&mut self, slot: u32) {
         if let Some(held) = self.connections.get_mut(slot) {
-            let bytes = held.machine.held();
-            self.bytes = (self.bytes + bytes).saturating_sub(held.bytes as usize);
-            held.bytes = bytes as u32;
+            held.account(&mut self.bytes);
         }
     }
 
@@ -385,7 +388,7 @@ pub(crate) fn held<S: Storage>(machine: Connection<S::Backing>, tuple: Tuple, ow
         lent: false,
         fate: None,
         wants: Want::empty(),
-        confirmed: 0,
+        confirmed: u32::MAX,
         bytes: 0,
         reader: None,
         writer: None,

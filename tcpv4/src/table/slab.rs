@@ -193,6 +193,15 @@ impl<A> Slab<A> {
         self.slots.get_mut(at as usize)?.value.as_mut()
     }
 
+    /// The value in a slot, if that was given back so many times.
+    #[inline]
+    pub(crate) fn get_if<T>(&mut self, at: u32, generation: u32) -> Option<&mut T>
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.slots.get_mut(at as usize).filter(|slot| slot.generation == generation)?.value.as_mut()
+    }
+
     /// How often the slot was given back: the same number means the same
     /// value.
     #[inline]

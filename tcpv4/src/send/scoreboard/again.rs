@@ -7,6 +7,12 @@ use crate::SeqNum;
 use crate::buffer::List;
 
 impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
+    /// Whether something is lost.
+    #[inline]
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost != 0
+    }
+
     /// The first range that is lost.
     pub(crate) fn first_lost(&self) -> Option<Record> {
         if self.lost == 0 {
