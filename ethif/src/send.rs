@@ -49,6 +49,8 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
                     fill.take().map_or(0, |fill| header.fill(frame, fill))
                 })
             }
+            // Said here, so that nothing of what follows is linked.
+            Way::Park(..) if PARKED == 0 => Err(SendError::Unresolved),
             Way::Park(place, host) => {
                 let header = Header::new(MacAddr::ZERO, source, ethertype);
                 let used = place.fill(len, |frame| header.fill(frame, fill));

@@ -34,7 +34,8 @@
 //! capacities are parameters of the type. With the defaults it takes 327 KiB:
 //! four buffers for packets that arrive in fragments and one for a packet that
 //! is cut, of 65,515 bytes each, and 1.3 KiB beside each of the four. With
-//! `Ipv4<_, 0, 0, …>` there is none, and nothing is put together or cut. Make
+//! `Ipv4<_, 0, 0, …>` there is none, and nothing is put together or cut, nor is
+//! what does it linked. Make
 //! it where it stays: a task that owns it is as large.
 //!
 //! * **Reassembly.** A source holds half of the buffers at most. Whoever

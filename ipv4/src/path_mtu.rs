@@ -53,7 +53,7 @@ impl<const N: usize> PathMtus<N> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        N == 0 || self.0.is_empty()
     }
 
     /// What is known of `dst`.
@@ -77,6 +77,9 @@ impl<const N: usize> PathMtus<N> {
 
     /// Takes `mtu`, as judged, for the path to `dst`. Only ever lowers it.
     pub(crate) fn learn(&mut self, dst: Ipv4Addr, mtu: u16, now: Instant) -> Learnt {
+        if N == 0 {
+            return Learnt::Nothing;
+        }
         self.0.retain(|entry| entry.expires > now);
         let below_floor = mtu < MIN_PATH_MTU;
         let mtu = mtu.max(MIN_PATH_MTU);

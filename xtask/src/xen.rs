@@ -48,10 +48,12 @@ pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
     let folder = target_folder(shell).join("xen");
     let script = shell.current_dir().join(SCRIPT);
     let script = script.display();
-    // Nothing relocates the program; the hypervisor's calls use its stack.
+    // Nothing relocates the program; the hypervisor's calls use its stack. No
+    // tables of jumps; what is the same in several functions becomes one.
     let mut flags = format!(
         "--cfg xen_guest -C relocation-model=static -C no-redzone=yes -C force-unwind-tables=no \
-         -C code-model=small -C link-arg=--gc-sections -C link-arg=--build-id=none -C link-arg=-T{script}"
+         -C code-model=small -C jump-tables=no -C llvm-args=-enable-machine-outliner=always \
+         -C link-arg=--gc-sections -C link-arg=--build-id=none -C link-arg=-T{script}"
     );
     if target == HOST {
         // Here it is a C compiler that links.

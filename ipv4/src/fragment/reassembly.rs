@@ -67,6 +67,11 @@ impl<const BUFFERS: usize, const BUFFER: usize> Reassembly<BUFFERS, BUFFER> {
     ) -> Option<Whole<'_>> {
         counters.add(Count::RxFragments);
         let count = |reason| counters.add(reason);
+        // Said here, so that nothing of what follows is linked.
+        if BUFFERS == 0 {
+            count(Count::RxFragmentNoBuffer);
+            return None;
+        }
         let piece = Piece::new(parsed, cast, meta).map_err(count).ok()?;
         let mut table = self.table.borrow_mut();
         let busy = |index: usize| match self.buffers.get(index) {
@@ -108,6 +113,9 @@ impl<const BUFFERS: usize, const BUFFER: usize> Reassembly<BUFFERS, BUFFER> {
     /// fragment has come, to be told to its sender (RFC 1122 §3.3.2); called
     /// until there is none.
     pub(crate) fn expire(&self, now: Instant, counters: &Counters) -> Option<Whole<'_>> {
+        if BUFFERS == 0 {
+            return None;
+        }
         let mut table = self.table.borrow_mut();
         for (entry, buffer) in table.entries.iter_mut().zip(&self.buffers) {
             if entry.expire(now, counters)
@@ -121,6 +129,9 @@ impl<const BUFFERS: usize, const BUFFER: usize> Reassembly<BUFFERS, BUFFER> {
 
     /// When the next packet is given up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if BUFFERS == 0 {
+            return None;
+        }
         let table = self.table.borrow();
         table.entries.iter().filter(|entry| entry.is_used()).map(|entry| entry.expires).min()
     }

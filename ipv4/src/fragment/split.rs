@@ -27,6 +27,9 @@ where
         len: usize,
         fill: &mut Filler<'_>,
     ) -> Result<(), SendError> {
+        if BUFFER == 0 {
+            return Err(SendError::TooLong);
+        }
         // Whoever fills may write in turn.
         let mut buffer = self.outgoing.try_borrow_mut().map_err(|_| SendError::Full)?;
         let buffer = buffer.get_mut(..len).ok_or(SendError::TooLong)?;

@@ -152,8 +152,9 @@ fn main() -> u8 {
     let net = Tap { clock: &clock, transmit: RefCell::new([0; FRAME]) };
     let mut random = Weak(system::now());
     let mut memory = Memory::<4, 8192>::new();
-    let e = Ethif::connect(&net);
-    let i = Ipv4::<_, 1, 1500, 2, 4>::with_capacity(&e);
+    let e = Ethif::<_, 8, 0>::with_capacity(&net);
+    // No fragments, no path MTU, nothing kept for ARP: as in the other program.
+    let i = Ipv4::<_, 0, 0, 2, 0>::with_capacity(&e);
     let udp = Udp::connect(&i);
     let tcp = Tcp::connect_in(&i, &mut random, &mut memory);
     let dhcp = Dhcp::create(&Nowhere, &clock, random, &e, &i, &udp);
