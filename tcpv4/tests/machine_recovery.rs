@@ -257,8 +257,8 @@ fn a_lost_retransmission_is_noticed() {
 fn a_tail_loss_is_probed_for() {
     let mut s = flying(&Start::default(), 3);
     s.run(250);
-    // 2 · SRTT + 2 ms, before the timeout of 300 ms.
-    s.expect_at(202, seg().seq(2001).len(1000));
+    // 2 · SRTT + 8 ms, before the timeout of 300 ms.
+    s.expect_at(208, seg().seq(2001).len(1000));
     s.silent();
     s.run(50);
     let _ = s.inject(ack(1).sack(&[(2001, 3001)]));
@@ -277,7 +277,7 @@ fn a_probe_with_new_data_where_there_is_some() {
     s.write(3000);
     s.silent();
     s.run(250);
-    s.expect_at(202, seg().seq(10_001).len(1000));
+    s.expect_at(208, seg().seq(10_001).len(1000));
     s.silent();
 }
 
@@ -350,7 +350,7 @@ fn an_echo_of_the_retransmission_undoes_nothing() {
 fn a_timeout_proven_spurious_by_what_arrives_is_undone() {
     let mut s = flying(&Start::default(), 10);
     let before = s.connection.info();
-    s.run(202);
+    s.run(208);
     s.discard();
     s.run(400);
     assert_eq!(s.connection.info().phase, Phase::Loss);
@@ -447,9 +447,9 @@ fn a_timeout_spares_what_was_just_sent() {
     s.expect(data(1001, 1000).ack(1));
     s.run(250);
     // The tail loss probe, from which the timer counts.
-    s.expect_at(202, seg().seq(1001).len(1000));
+    s.expect_at(208, seg().seq(1001).len(1000));
     let rto = s.rto();
-    s.run(rto + 202 - 250 - 10);
+    s.run(rto + 208 - 250 - 10);
     s.silent();
     s.write(1000);
     s.expect(data(2001, 1000).seq(2001).ack(1));

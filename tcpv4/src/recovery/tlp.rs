@@ -7,8 +7,10 @@ use crate::SeqNum;
 
 /// Added for a lone segment, whose acknowledgement the peer may delay.
 const PEER_DELAY: Duration = Duration::from_millis(200);
-/// Added else, as in Linux.
-const MARGIN: Duration = Duration::from_millis(2);
+/// Added else, for what delays an acknowledgement without losing it: two ticks
+/// of Linux's timer where there are 250 a second, as Linux does. With less, a
+/// peer that is merely scheduled late is taken for one that lost the tail.
+const MARGIN: Duration = Duration::from_millis(8);
 
 /// TLP's state (RFC 8985 §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
