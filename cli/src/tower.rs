@@ -32,6 +32,9 @@ pub struct Services {
     pub echo: Option<u16>,
 }
 
+/// TCP as it stands in this tower, over the device `N`.
+pub type Connections<'a, N> = Tcp<&'a Ipv4<&'a Ethif<&'a N>>>;
+
 /// Builds a tower over `net` and runs `services` on it for ever.
 ///
 /// # Errors
@@ -42,6 +45,21 @@ pub async fn serve<N: Network>(
     net: &N,
     addressing: &Addressing,
     services: Services,
+) -> Result<Never, N::Error> {
+    serve_beside(os, net, addressing, services, async |_| ()).await
+}
+
+/// As [`serve`], with a client beside the servers.
+///
+/// # Errors
+///
+/// The device's, when it can't go on.
+pub async fn serve_beside<N: Network>(
+    os: &Os<Unix>,
+    net: &N,
+    addressing: &Addressing,
+    services: Services,
+    client: impl AsyncFnOnce(&Connections<'_, N>),
 ) -> Result<Never, N::Error> {
     let console = &os.console();
     let mut random = os.random();
@@ -101,7 +119,11 @@ pub async fn serve<N: Network>(
             Addressing::Static { .. } => pending().await,
         }
     };
-    try_join!(packets, serve_web, serve_echo, lease, tcp.run(os))
+    let client = async {
+        client(&tcp).await;
+        pending().await
+    };
+    try_join!(packets, serve_web, serve_echo, lease, client, tcp.run(os))
 }
 
 /// Sends back what comes until the peer closes.

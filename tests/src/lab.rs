@@ -13,7 +13,7 @@ use std::fs;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use fata::netif_unix_tap::{OpenError, Options, Tap, namespace, setup};
 use fata::os::{self, Os, unix::Unix};
 use fata::prelude::*;
 use fata::traits::Offload;
-use fata_cli::tower::{Addressing, Services, serve};
+use fata_cli::tower::{Addressing, Connections, Services, serve, serve_beside};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 pub use programs::{Daemon, Ended, Folder, Scratch, daemon, run, try_run};
@@ -112,6 +112,9 @@ fn wait(child: &mut Child, limit: Duration) -> Result<bool> {
     }
 }
 
+/// What a tower here stands on.
+pub type Device<'a> = Tap<&'a Os<Unix>>;
+
 /// How the stack is started.
 #[derive(Clone)]
 pub struct Setting {
@@ -149,6 +152,31 @@ pub fn start(setting: Setting) -> Result<()> {
     })
 }
 
+/// Starts the servers on a new tap with a client beside them, in a thread that
+/// ends with the process. What becomes of the client can be waited for.
+///
+/// # Errors
+///
+/// When there can be no tap.
+pub fn start_beside<F>(setting: Setting, client: F) -> Result<Receiver<Result<()>>>
+where
+    F: AsyncFnOnce(&Os<Unix>, &Connections<'_, Device<'_>>) -> Result<()> + Send + 'static,
+{
+    let (ended, end) = mpsc::channel();
+    start_with(setting, async move |os, net, setting| {
+        let services = Services { web: Some(WEB), echo: Some(ECHO) };
+        let client = async |tcp: &Connections<'_, Device<'_>>| {
+            // Nobody waits any more where the case has failed.
+            let _ = ended.send(client(os, tcp).await);
+        };
+        match serve_beside(os, net, &setting.addressing, services, client).await {
+            Ok(never) => match never {},
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    Ok(end)
+}
+
 /// Starts any tower on a new tap, in a thread that ends with the process.
 ///
 /// # Errors
@@ -156,7 +184,7 @@ pub fn start(setting: Setting) -> Result<()> {
 /// When there can be no tap.
 pub fn start_with<F>(setting: Setting, tower: F) -> Result<()>
 where
-    F: AsyncFnOnce(&Os<Unix>, &Tap<&Os<Unix>>, &Setting) -> Result<Never> + Send + 'static,
+    F: AsyncFnOnce(&Os<Unix>, &Device<'_>, &Setting) -> Result<Never> + Send + 'static,
 {
     let (ready, started) = mpsc::channel();
     // An unoptimised tower moves about on the stack while it is built.
@@ -177,7 +205,7 @@ where
     started.recv().context("the stack's thread is gone")?
 }
 
-fn open<'a>(os: &'a Os<Unix>, setting: &Setting) -> Result<Tap<&'a Os<Unix>>> {
+fn open<'a>(os: &'a Os<Unix>, setting: &Setting) -> Result<Device<'a>> {
     if setting.mtu != 1500 {
         // A tap learns its MTU when it is opened, so it has to be there before.
         run("ip", &["tuntap", "add", TAP, "mode", "tap"])?;

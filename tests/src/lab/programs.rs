@@ -79,6 +79,16 @@ impl Daemon {
         Ok(Self(child))
     }
 
+    /// Waits until it ends by itself, well.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn wait(mut self, limit: Duration) -> Result<()> {
+        ensure!(wait(&mut self.0, limit)?, "a program beside the case failed");
+        Ok(())
+    }
+
     /// Asks it to end, and waits until it has.
     ///
     /// # Errors

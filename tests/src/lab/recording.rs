@@ -1,6 +1,8 @@
 //! What passes the tap, for an independent eye to look at.
 
+use std::env;
 use std::fs;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,17 @@ impl Recorder {
 }
 
 impl Recording {
+    /// Puts it where it stays, to be looked at.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be copied.
+    pub fn keep(&self, name: &str) -> Result<PathBuf> {
+        let kept = env::temp_dir().join(format!("fata-{name}-{}.pcap", std::process::id()));
+        fs::copy(self.0.path(), &kept)?;
+        Ok(kept)
+    }
+
     /// What tshark says of the frames that `filter` lets through, checksums
     /// verified, one line each.
     ///

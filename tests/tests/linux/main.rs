@@ -3,6 +3,7 @@
 mod capture;
 mod dhcp;
 mod icmp;
+mod outgoing;
 mod tcp;
 mod udp;
 
@@ -31,7 +32,9 @@ const ALONE: &[Case] = &[
     ("echo_ping_pong", tcp::ping_pong),
     ("netcat", tcp::netcat),
     ("closed_port_refuses", tcp::closed),
-    ("connects_to_the_kernel", tcp::outgoing),
+    ("connects_to_the_kernel", outgoing::bulk),
+    ("types_to_the_kernel_and_reads", outgoing::interactive),
+    ("connects_to_netcat", outgoing::netcat),
     ("other_mtu", tcp::small_mtu),
     ("tshark_finds_nothing_wrong", capture::clean),
 ];

@@ -17,6 +17,11 @@ fn socket(port: u16) -> Result<UdpSocket> {
 /// Each size comes back whole: alone in a frame, and in fragments both ways.
 pub(crate) fn echo() -> Result<()> {
     lab::start(Setting::default())?;
+    sizes()
+}
+
+/// From nothing to the largest datagram.
+pub(crate) fn sizes() -> Result<()> {
     let socket = socket(ECHO)?;
     for size in [0, 1, 2, 17, 18, 512, 1471, 1472, 1473, 1480, 2000, 9000, 40_001, 65_507] {
         let sent: Vec<u8> = (0..size).map(|i| (i * 7 + size) as u8).collect();
@@ -30,6 +35,11 @@ pub(crate) fn echo() -> Result<()> {
 
 pub(crate) fn closed() -> Result<()> {
     lab::start(Setting::default())?;
+    refused()
+}
+
+/// Where nobody listens, the sender is told so.
+pub(crate) fn refused() -> Result<()> {
     let socket = socket(4711)?;
     socket.send(b"anybody?")?;
     let error = socket.recv(&mut [0; 16]).err().map(|error| error.kind());
