@@ -37,7 +37,8 @@ pub fn ethernet(data: &[u8]) {
             }
             _ => {
                 let dst = bytes.pick(&mac).unwrap_or(STACK.0);
-                let payload = bytes.long().get(..Device::MTU).unwrap_or(data);
+                let payload = bytes.long();
+                let payload = &payload[..payload.len().min(Device::MTU)];
                 let to = if dst.is_broadcast() { To::Broadcast } else { To::Mac(dst) };
                 write(&layer, &device, to, dst, payload);
             }
