@@ -63,8 +63,9 @@ fn run<S: Storage>(net: &Net<'_, S>, link: Link, len: usize) {
         net.a().statistics(),
         net.b().statistics()
     );
-    // Both ends are over and forgotten, but for TIME-WAIT.
-    session.run_for(Duration::from_secs(1));
+    // Both ends are over and forgotten, but for TIME-WAIT; a FIN may have to be
+    // sent several times.
+    session.run_for(Duration::from_secs(10));
     for tcp in [net.a(), net.b()] {
         assert_eq!((tcp.usage().connections, tcp.usage().bytes), (0, 0));
     }

@@ -110,7 +110,9 @@ fn the_urgent_pointer_changes_nothing() {
 fn an_old_timestamp_is_dropped_and_answered() {
     let mut s = Script::open(&Start { ts: true, ..Start::default() });
     let own = s.own_ts();
-    let outcome = s.inject(data(1, 10).ts((499, own)));
+    // Older by more than a timeout.
+    let rto = s.rto() as u32;
+    let outcome = s.inject(data(1, 10).ts((499 - rto, own)));
     assert_eq!(outcome.dropped, Some(Dropped::Paws));
     s.expect(seg().seq(1).ack(1).len(0));
     assert_eq!(s.connection.readable(), 0);

@@ -308,6 +308,22 @@ fn a_probe_that_was_needless_does_not() {
     assert_eq!(s.connection.info().ssthresh, None);
 }
 
+/// The report comes when all is acknowledged already.
+#[test]
+fn a_probe_that_is_found_needless_later_does_not_either() {
+    for report in [ack(3001).sack(&[(2001, 3001)]), ack(3001)] {
+        let mut s = flying(&Start::default(), 3);
+        s.run(250);
+        s.discard();
+        let _ = s.inject(ack(3001));
+        let _ = s.inject(report);
+        s.write(10_000);
+        s.discard();
+        let _ = s.inject(ack(4001));
+        assert_eq!(s.connection.info().ssthresh, None);
+    }
+}
+
 #[test]
 fn a_lone_segment_is_not_probed_before_the_timeout() {
     let mut s = flying(&Start::default(), 1);
@@ -458,4 +474,99 @@ fn a_timeout_spares_what_was_just_sent() {
     s.expect(seg().seq(1).len(1000));
     s.silent();
     assert_eq!(s.connection.info().lost, 1000, "the second segment; the third was sent 10 ms ago");
+}
+
+/// An open script of timestamps and SACK with ten segments of 988 bytes under
+/// way, sent at `own_ts`; numbers of segments, and where they begin.
+fn stamped() -> (Script, u32) {
+    let mut s = Script::open(&Start { ts: true, ..Start::default() });
+    s.write(9_880);
+    assert_eq!(s.discard(), 10);
+    let sent = s.own_ts();
+    (s, sent)
+}
+
+/// Where the `n`-th segment of [`stamped`] begins.
+const fn nth(n: u32) -> u32 {
+    1 + 988 * n
+}
+
+/// Linux: a partial acknowledgement of an original undoes only while nothing
+/// that was sent again is under way.
+#[test]
+fn a_late_original_beside_a_true_loss_undoes_nothing() {
+    let (mut s, sent) = stamped();
+    s.run(100);
+    // The first is late, the third lost; both are sent again.
+    let _ = s.inject(ack(1).ts((501, sent)).sack(&[(nth(1), nth(2)), (nth(3), nth(10))]));
+    s.expect(seg().seq(1).len(988));
+    s.expect(seg().seq(nth(2)).len(988));
+    let again = s.own_ts();
+    let reduced = s.connection.info().ssthresh;
+    assert!(reduced.is_some());
+    // The first original comes.
+    let _ = s.inject(ack(nth(2)).ts((502, sent)).sack(&[(nth(3), nth(10))]));
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.ssthresh), (Phase::Recovery, reduced));
+    // Its copy comes too, which is told of by D-SACK: one of two.
+    s.run(90);
+    let _ = s.inject(ack(nth(2)).ts((502, sent)).sack(&[(1, nth(1)), (nth(3), nth(10))]));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+    // The third was needed.
+    s.run(10);
+    let _ = s.inject(ack(nth(10)).ts((600, again)));
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.ssthresh), (Phase::Open, reduced));
+    assert_eq!(Some(info.cwnd), reduced);
+}
+
+#[test]
+fn originals_that_were_all_late_undo_a_recovery() {
+    let (mut s, sent) = stamped();
+    let before = s.connection.info();
+    s.run(100);
+    let _ = s.inject(ack(1).ts((501, sent)).sack(&[(nth(1), nth(2)), (nth(3), nth(10))]));
+    assert_eq!(s.discard(), 2);
+    let _ = s.inject(ack(nth(2)).ts((502, sent)).sack(&[(nth(3), nth(10))]));
+    assert_eq!(s.connection.info().phase, Phase::Recovery);
+    let _ = s.inject(ack(nth(10)).ts((503, sent)));
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.ssthresh), (Phase::Open, None));
+    assert!(info.cwnd >= before.cwnd);
+}
+
+/// The retransmission has filled the hole, so its time is echoed from then on.
+#[test]
+fn an_acknowledgement_after_the_retransmission_undoes_nothing() {
+    let (mut s, sent) = stamped();
+    s.run(100);
+    let _ = s.inject(ack(1).ts((501, sent)).sack(&[(nth(2), nth(10))]));
+    assert_eq!(s.discard(), 2);
+    let again = s.own_ts();
+    s.run(100);
+    let _ = s.inject(ack(nth(1)).ts((601, again)).sack(&[(nth(2), nth(10))]));
+    // The second was only late.
+    let _ = s.inject(ack(nth(10)).ts((601, again)));
+    assert!(s.connection.info().ssthresh.is_some());
+}
+
+/// D-SACK has to account for each retransmission of the episode, and for none
+/// before it.
+#[test]
+fn every_retransmission_must_have_been_needless() {
+    let mut s = flying(&Start::default(), 10);
+    let before = s.connection.info().cwnd;
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 2001), (3001, 10_001)]));
+    s.expect(seg().seq(1));
+    s.expect(seg().seq(2001));
+    let reduced = s.connection.info().ssthresh;
+    let _ = s.inject(ack(10_001));
+    let _ = s.inject(ack(10_001).sack(&[(1, 1001)]));
+    s.write(1000);
+    assert_eq!(s.connection.info().ssthresh, reduced, "one of two");
+    let _ = s.inject(ack(10_001).sack(&[(2001, 3001)]));
+    let info = s.connection.info();
+    assert_eq!(info.ssthresh, None);
+    assert!(info.cwnd >= before, "{info:?}");
 }

@@ -1,7 +1,16 @@
 //! HyStart++ (RFC 9406): leaves slow start when round trips grow longer,
-//! before anything is lost.
+//! before anything is lost. Beside that, as HyStart does (S. Ha, I. Rhee,
+//! "Taming the elephants: New TCP slow start", Computer Networks 55, 2011,
+//! §4), and Linux by default, when acknowledgements come in a train so long
+//! that the path is full.
+//!
+//! RFC 9406 leaves the train out, as pacing breaks it; here nothing is paced,
+//! and the least delay of a round stays low until the queue overflows, since
+//! the first of a flight find it empty.
 
 use core::time::Duration;
+
+use traits::Instant;
 
 use super::{Ack, Cwnd};
 use crate::SeqNum;
@@ -13,24 +22,41 @@ const N_RTT_SAMPLE: u8 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
 const CSS_ROUNDS: u8 = 5;
 
+/// Acknowledgements further apart than this are of no train any more (as
+/// Linux's `hystart_ack_delta_us`).
+const TRAIN_GAP: Duration = Duration::from_millis(2);
+/// What hosts take to send and to answer in large pieces, which is no part of
+/// the path (as Linux's most).
+const TRAIN_SLACK: Duration = Duration::from_millis(1);
+/// The window from which trains count, in segments (as Linux's
+/// `hystart_low_window`).
+const TRAIN_WINDOW: u32 = 16;
+
 /// The state of RFC 9406 §4.2.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HyStart {
-    /// windowEnd: the round ends when this is acknowledged.
+    /// windowEnd: the round ends with what is acknowledged beyond it, so that a
+    /// train begins with the first of its flight.
     window_end: Option<SeqNum>,
     last_round_min: Option<Duration>,
     current_round_min: Option<Duration>,
     samples: u8,
+    /// The least round trip of all rounds.
+    min_rtt: Option<Duration>,
+    /// The first and the last acknowledgement of the round's train, until it
+    /// breaks off.
+    train: Option<(Instant, Instant)>,
     /// Conservative slow start: cssBaselineMinRtt, and rounds spent in it.
     conservative: Option<(Duration, u8)>,
 }
 
 impl HyStart {
     pub(crate) fn acknowledged(&mut self, window: &mut Cwnd, ack: &Ack) {
-        if self.window_end.is_none_or(|end| ack.una.after_eq(end)) {
-            self.begin_round(window, ack.nxt);
+        if self.window_end.is_none_or(|end| ack.una.after(end)) {
+            self.begin_round(window, ack);
         }
         if let Some(rtt) = ack.rtt {
+            self.min_rtt = Some(self.min_rtt.map_or(rtt, |min| min.min(rtt)));
             self.current_round_min = Some(self.current_round_min.map_or(rtt, |min| min.min(rtt)));
             self.samples = self.samples.saturating_add(1);
         }
@@ -49,10 +75,12 @@ impl HyStart {
                 }
             }
         }
+        self.look_for_train(window, ack);
     }
 
-    fn begin_round(&mut self, window: &mut Cwnd, nxt: SeqNum) {
-        self.window_end = Some(nxt);
+    fn begin_round(&mut self, window: &mut Cwnd, ack: &Ack) {
+        self.window_end = Some(ack.nxt);
+        self.train = Some((ack.now, ack.now));
         self.last_round_min = self.current_round_min;
         self.current_round_min = None;
         self.samples = 0;
@@ -61,6 +89,19 @@ impl HyStart {
             if *rounds >= CSS_ROUNDS {
                 window.ssthresh = window.cwnd;
             }
+        }
+    }
+
+    /// A train of acknowledgements is as long as the flight took to pass the
+    /// bottleneck. When that is half a round trip, the window, twice what has
+    /// passed, fills the path: slow start ends.
+    fn look_for_train(&mut self, window: &mut Cwnd, ack: &Ack) {
+        self.train = self.train.filter(|(_, last)| ack.now.duration_since(*last) <= TRAIN_GAP);
+        let (Some((first, last)), Some(min_rtt)) = (&mut self.train, self.min_rtt) else { return };
+        *last = ack.now;
+        let is_long = ack.now.duration_since(*first) > (min_rtt + TRAIN_SLACK) / 2;
+        if is_long && window.cwnd >= TRAIN_WINDOW * ack.mss {
+            window.ssthresh = window.cwnd;
         }
     }
 
@@ -75,8 +116,6 @@ impl HyStart {
 
 #[cfg(test)]
 mod tests {
-    use traits::Instant;
-
     use super::*;
 
     /// Rounds of ten acknowledgements of a segment each, with round trips of
@@ -118,5 +157,33 @@ mod tests {
     fn a_passing_delay_is_forgiven() {
         let (_, hystart) = run(&[50, 50, 60, 50]);
         assert!(hystart.conservative.is_none());
+    }
+
+    /// A round of `count` acknowledgements, each `gap` after the one before,
+    /// over a path of 50 ms.
+    fn train(count: u32, gap: Duration) -> Cwnd {
+        let mut hystart = HyStart::default();
+        let mut window = Cwnd { cwnd: 16_000, ssthresh: Cwnd::UNKNOWN };
+        let (rtt, nxt) = (Duration::from_millis(50), SeqNum::new(1_000_000));
+        for n in 0..count {
+            let una = SeqNum::new(1_000 * n);
+            let now = Instant::ZERO + gap * n;
+            let ack = Ack { now, acked: 1_000, rtt: Some(rtt), una, nxt, mss: 1_000, srtt: rtt };
+            hystart.acknowledged(&mut window, &ack);
+        }
+        window
+    }
+
+    #[test]
+    fn a_train_of_half_a_round_trip_ends_it() {
+        let millisecond = Duration::from_millis(1);
+        // (50 ms + 1 ms) / 2.
+        assert_eq!(train(26, millisecond).ssthresh, Cwnd::UNKNOWN);
+        assert_eq!(train(27, millisecond).ssthresh, 43_000);
+    }
+
+    #[test]
+    fn acknowledgements_far_apart_are_no_train() {
+        assert_eq!(train(200, TRAIN_GAP + Duration::from_micros(1)).ssthresh, Cwnd::UNKNOWN);
     }
 }

@@ -26,8 +26,9 @@ pub(super) struct News {
     pub(super) echo: Option<u32>,
     /// Something arrived that was sent only once.
     pub(super) has_original: bool,
-    /// Bytes reported to have arrived twice (D-SACK).
-    pub(super) duplicate: Option<u32>,
+    /// What is reported to have arrived twice (D-SACK): its end, and how many
+    /// bytes.
+    pub(super) duplicate: Option<(SeqNum, u32)>,
     /// It tells nothing, not even a window (RFC 5681 §2).
     pub(super) is_duplicate_ack: bool,
     /// Congestion marks are echoed.
@@ -54,6 +55,7 @@ impl<B: Backing> Connection<B> {
                 self.rtt.reset_backoff();
                 self.clear_timer(Timer::Retransmit);
             }
+            self.acknowledged_again(now, segment, ack, has_new_window);
             return Events::empty();
         }
         let mut news = self.learn(now, segment, ack);
@@ -69,6 +71,18 @@ impl<B: Backing> Connection<B> {
             events |= Events::CONFIRMED | self.take_writable();
         }
         events
+    }
+
+    /// Nothing is under way, but the peer may tell that something of it came
+    /// twice: so what was sent again, a tail loss probe perhaps, was not needed.
+    fn acknowledged_again(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum, has_new_window: bool) {
+        let is_probed = self.busy.get().is_some_and(|busy| busy.recovery.tail_probe.is_under_way());
+        let is_report = self.busy.get().is_some() && !segment.options.sack.is_empty();
+        if self.state.can_send() && self.flags.contains(Flags::SACK) && (is_probed || is_report) {
+            let mut news = self.learn(now, segment, ack);
+            news.is_duplicate_ack = !has_new_window && segment.is_empty();
+            self.recover(now, &news);
+        }
     }
 
     /// Compares with what was sent.
@@ -101,7 +115,7 @@ impl<B: Backing> Connection<B> {
             if let Some(first) = blocks.first().filter(|_| is_duplicate_report(blocks, ack)) {
                 // Only what may have been sent twice counts (RFC 2883 §4).
                 if first.start.after_eq(una - self.snd.max_wnd) && first.end.before_eq(self.snd.nxt) {
-                    news.duplicate = Some(first.end.since(first.start));
+                    news.duplicate = Some((first.end, first.end.since(first.start)));
                 }
             }
             for block in blocks {

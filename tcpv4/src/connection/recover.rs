@@ -126,7 +126,8 @@ impl<B: Backing> Connection<B> {
         recovery.tail_probe.reset();
         if !is_again {
             if matches!(recovery.phase, Phase::Open | Phase::Reduced) {
-                recovery.undo.remember(Prior { cwnd: self.window.cwnd, ssthresh: self.window.ssthresh });
+                let prior = Prior { cwnd: self.window.cwnd, ssthresh: self.window.ssthresh };
+                recovery.undo.remember(prior, una);
             }
             let window = self.window;
             self.window.ssthresh = busy.control(self.algorithm).congested(&window, outstanding, mss);
@@ -167,17 +168,21 @@ impl<B: Backing> Recoverer<'_, B> {
         let (una, nxt) = (self.una, self.nxt);
         let recovery = &mut self.busy.recovery;
         let mut prior = None;
-        if let Some(bytes) = news.duplicate {
+        if let Some((end, bytes)) = news.duplicate {
             recovery.rack.duplicate_reported(una, nxt);
-            prior = recovery.undo.duplicate_reported(bytes);
+            prior = recovery.undo.duplicate_reported(end, bytes);
         }
         if news.acked > 0 {
             recovery.rack.end_round(una);
             match recovery.phase {
-                Phase::Recovery | Phase::Loss => {
-                    prior = prior.or_else(|| recovery.undo.acknowledged(news.echo))
+                // While something that was sent again is under way, that may
+                // have been lost in truth.
+                Phase::Recovery | Phase::Loss
+                    if recovery.undo.is_original(news.echo) && !self.busy.scoreboard.has_resent() =>
+                {
+                    prior = prior.or_else(|| recovery.undo.take())
                 }
-                Phase::Open | Phase::Reduced => {}
+                Phase::Recovery | Phase::Loss | Phase::Open | Phase::Reduced => {}
             }
         }
         // F-RTO (RFC 5682 §2.1, step 3b): something arrived of what the timer
@@ -228,7 +233,8 @@ impl<B: Backing> Recoverer<'_, B> {
     fn remember_and_congest(&mut self) {
         let outstanding = self.outstanding();
         let window = *self.window;
-        self.busy.recovery.undo.remember(Prior { cwnd: window.cwnd, ssthresh: window.ssthresh });
+        let prior = Prior { cwnd: window.cwnd, ssthresh: window.ssthresh };
+        self.busy.recovery.undo.remember(prior, self.una);
         self.window.ssthresh = self.busy.control(self.algorithm).congested(&window, outstanding, self.mss);
         self.busy.recovery.recover = self.nxt;
     }

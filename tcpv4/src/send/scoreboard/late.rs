@@ -120,6 +120,17 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         (self.lost - before, next)
     }
 
+    /// Whether anything that was sent again is under way.
+    pub(crate) fn has_resent(&mut self) -> bool {
+        while let Some(first) = self.resent.first() {
+            if self.end_of_resent(&first).is_some() {
+                return true;
+            }
+            self.resent.drop_first();
+        }
+        false
+    }
+
     /// Takes note of numbers that were sent again.
     pub(super) fn note_resent(&mut self, now: Instant, start: SeqNum, end: SeqNum) {
         let new = Resent { start, len: end.since(start), sent_at: now };
