@@ -53,7 +53,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Layer for Ethif<N
             self.armed.set(deadline);
         }
         let own = (deadline < Instant::MAX).then_some(deadline);
-        own.into_iter().chain(below).min()
+        Instant::earliest(own, below)
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {

@@ -167,7 +167,7 @@ where
             self.send_error(&given_up.packet(), ErrorToSend::ReassemblyTimeExceeded, true);
         }
         self.report_groups(now);
-        earliest(self.reassembly.deadline(), self.groups.borrow().deadline())
+        Instant::earliest(self.reassembly.deadline(), self.groups.borrow().deadline())
     }
 
     /// Sends the reports of groups that are due.
@@ -200,7 +200,7 @@ where
         if self.armed.get().is_some() {
             self.armed.set(self.do_due(now));
         }
-        earliest(self.armed.get(), self.ethernet.poll(now, waker))
+        Instant::earliest(self.armed.get(), self.ethernet.poll(now, waker))
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {
@@ -233,8 +233,11 @@ where
     }
 
     fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError> {
-        let route = self.way(dst, src, self.ethernet.now())?;
-        Ok(Path::new(route.src, self.path_limit(dst).mtu, self.capabilities()))
+        let src = match self.recent.source(dst, &src) {
+            Some(src) => src,
+            None => self.look_up(dst, src, self.ethernet.now())?.src,
+        };
+        Ok(Path::new(src, self.path_limit(dst).mtu, self.capabilities()))
     }
 
     fn unreachable(&self, packet: &Packet<'_>, code: UnreachableCode) {
@@ -328,12 +331,5 @@ impl<E, const BUFFERS: usize, const BUFFER: usize, const ENTRIES: usize, const P
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ipv4").field("addressing", &self.addressing).finish_non_exhaustive()
-    }
-}
-
-fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (only, None) | (None, only) => only,
     }
 }

@@ -68,7 +68,12 @@ where
     }
 
     #[inline(never)]
-    fn look_up(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>, now: Instant) -> Result<Route, SendError> {
+    pub(crate) fn look_up(
+        &self,
+        dst: Ipv4Addr,
+        src: Option<Ipv4Addr>,
+        now: Instant,
+    ) -> Result<Route, SendError> {
         let addressing = self.addressing.borrow();
         let route = addressing.route(dst, src, now)?;
         // With a gateway given up, time alone may change the answer.
@@ -92,8 +97,7 @@ where
         len: usize,
         fill: &mut Option<F>,
     ) -> Option<Result<(), SendError>> {
-        let route = self.recent.route(header.dst, &header.src)?;
-        let To::Host(_) = route.to else { return None };
+        let route = self.recent.to_host(header.dst, &header.src)?;
         if !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
             return None;
         }
@@ -124,15 +128,16 @@ where
             ..HeaderFields::new(route.src, header.dst, header.protocol)
         };
         let meta = meta.below(HEADER_LEN as u16);
-        let sent = self.ethernet.write(route.to, EtherType::IPV4, meta, HEADER_LEN + len, |buffer| {
-            let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
-            let used = fill.take().map_or(0, |fill| fill(body)).min(len);
-            fields.encode(head, &[], used).map_or(0, |header_len| header_len + used)
-        });
+        let sent =
+            self.ethernet.write(To::Host(route.host), EtherType::IPV4, meta, HEADER_LEN + len, |buffer| {
+                let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
+                let used = fill.take().map_or(0, |fill| fill(body)).min(len);
+                fields.encode(head, &[], used).map_or(0, |header_len| header_len + used)
+            });
         match sent {
             Ok(()) => self.counters.add(Count::TxPackets),
             // Another gateway may do.
-            Err(SendError::Unresolved) if route.gateway.is_some() => return None,
+            Err(SendError::Unresolved) if route.by_gateway => return None,
             Err(_) => {}
         }
         Some(sent)

@@ -6,6 +6,8 @@
 use core::cell::Cell;
 use core::net::Ipv4Addr;
 
+use traits::To;
+
 use crate::addressing::Route;
 
 /// The last answers of [`Addressing`](crate::addressing::Addressing), which
@@ -14,9 +16,28 @@ use crate::addressing::Route;
 pub(crate) struct Recent {
     /// For packets whose source was said, and for those whose was not: UDP asks
     /// for the way without, then sends with the source that it was told.
-    routes: [Cell<Option<(Ends, Route)>>; 2],
-    /// Source and destination of a unicast packet to this host.
-    peer: Cell<Option<(Ipv4Addr, Ipv4Addr)>>,
+    routes: [Known; 2],
+    /// Source and destination of a unicast packet to this host, as one word.
+    peer: Cell<Option<u64>>,
+}
+
+/// A route, and what is most asked of it apart.
+#[derive(Debug, Default)]
+struct Known {
+    ends: Cell<Option<Ends>>,
+    route: Cell<Option<Route>>,
+    /// Its source, and the host that it goes to or by: 0 for no host.
+    src: Cell<u32>,
+    host: Cell<u32>,
+    by_gateway: Cell<bool>,
+}
+
+/// A route to a host, or by one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToHost {
+    pub(crate) host: Ipv4Addr,
+    pub(crate) src: Ipv4Addr,
+    pub(crate) by_gateway: bool,
 }
 
 /// Where a packet goes, and from where if that was said: as words. An
@@ -43,25 +64,52 @@ impl Ends {
 impl Recent {
     /// Forgets them.
     pub(crate) fn clear(&self) {
-        self.routes.iter().for_each(|route| route.set(None));
+        self.routes.iter().for_each(|known| known.ends.set(None));
         self.peer.set(None);
     }
 
     /// The way to `dst` from `src`, if that was asked for last.
     #[inline(always)]
     pub(crate) fn route(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Option<Route> {
-        match self.place(src).get() {
-            Some((ends, route)) if ends == Ends::new(dst, src) => Some(route),
-            Some(_) | None => None,
-        }
+        self.known(dst, src)?.route.get()
+    }
+
+    /// The source of the way to `dst` from `src`, if that was asked for last.
+    #[inline(always)]
+    pub(crate) fn source(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+        Some(Ipv4Addr::from_bits(self.known(dst, src)?.src.get()))
+    }
+
+    /// The way to `dst` from `src`, if that was asked for last and goes to one
+    /// host.
+    #[inline(always)]
+    pub(crate) fn to_host(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Option<ToHost> {
+        let known = self.known(dst, src)?;
+        let (host, src) = (known.host.get(), Ipv4Addr::from_bits(known.src.get()));
+        let by_gateway = known.by_gateway.get();
+        (host != 0).then_some(ToHost { host: Ipv4Addr::from_bits(host), src, by_gateway })
     }
 
     pub(crate) fn set_route(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>, route: Route) {
-        self.place(src).set(Some((Ends::new(dst, src), route)));
+        let known = self.place(src);
+        known.ends.set(Some(Ends::new(dst, src)));
+        known.route.set(Some(route));
+        known.src.set(route.src.to_bits());
+        known.host.set(match route.to {
+            To::Host(host) => host.to_bits(),
+            To::Mac(_) | To::Broadcast => 0,
+        });
+        known.by_gateway.set(route.gateway.is_some());
     }
 
     #[inline(always)]
-    const fn place(&self, src: &Option<Ipv4Addr>) -> &Cell<Option<(Ends, Route)>> {
+    fn known(&self, dst: Ipv4Addr, src: &Option<Ipv4Addr>) -> Option<&Known> {
+        let known = self.place(src);
+        (known.ends.get() == Some(Ends::new(dst, src))).then_some(known)
+    }
+
+    #[inline(always)]
+    const fn place(&self, src: &Option<Ipv4Addr>) -> &Known {
         let [said, unsaid] = &self.routes;
         if src.is_some() { said } else { unsaid }
     }
@@ -70,10 +118,15 @@ impl Recent {
     /// this host from where a packet may come.
     #[inline]
     pub(crate) fn is_peer(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
-        self.peer.get() == Some((src, dst))
+        self.peer.get() == Some(both(src, dst))
     }
 
     pub(crate) fn set_peer(&self, src: Ipv4Addr, dst: Ipv4Addr) {
-        self.peer.set(Some((src, dst)));
+        self.peer.set(Some(both(src, dst)));
     }
+}
+
+#[inline(always)]
+const fn both(src: Ipv4Addr, dst: Ipv4Addr) -> u64 {
+    (src.to_bits() as u64) << 32 | dst.to_bits() as u64
 }

@@ -350,7 +350,7 @@ impl<B: Bytes> Ring<B> {
         if let Some(to) = all.get_mut(start..start + first.len()) {
             to.copy_from_slice(first);
         }
-        if let Some(to) = all.get_mut(..second.len()) {
+        if let Some(to) = all.get_mut(..second.len()).filter(|to| !to.is_empty()) {
             to.copy_from_slice(second);
         }
     }

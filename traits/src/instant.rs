@@ -52,6 +52,15 @@ impl Instant {
         self.0 / 1_000_000
     }
 
+    /// The earlier of two deadlines, of which either may be none.
+    #[inline]
+    pub fn earliest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (only, None) | (None, only) => only,
+        }
+    }
+
     /// The time from `earlier` to `self`, zero if `earlier` is later.
     pub const fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -58,8 +58,8 @@ impl<B: Backing> Connection<B> {
             self.acknowledged_again(now, segment, ack, has_new_window);
             return Events::empty();
         }
-        let mut news = self.learn(now, segment, ack);
-        news.outstanding = outstanding;
+        let mut news = News { outstanding, ..News::default() };
+        self.learn(now, segment, ack, &mut news);
         news.is_duplicate_ack = news.acked == 0 && !has_new_window && segment.is_empty();
         news.is_marked = self.flags.contains(Flags::ECN) && segment.marks.contains(crate::segment::Marks::ECE);
         let mut events = self.advance(now, &news);
@@ -86,9 +86,9 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Compares with what was sent.
-    fn learn(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum) -> News {
+    fn learn(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum, news: &mut News) {
         let una = self.snd.una;
-        let mut news = News { acked: ack.since(una), ..News::default() };
+        news.acked = ack.since(una);
         if self.flags.contains(Flags::TIMESTAMPS) {
             news.echo = segment.options.timestamps.map(|ts| ts.echo.wrapping_sub(self.ts.offset));
         }
@@ -131,7 +131,6 @@ impl<B: Backing> Connection<B> {
             news.rtt = oldest.map(|sent_at| now.duration_since(sent_at));
             news.newest_rtt = newest.map(|sent_at| now.duration_since(sent_at));
         }
-        news
     }
 
     /// Moves SND.UNA, and forgets what the peer has.

@@ -30,7 +30,8 @@ impl<B: Backing> Connection<B> {
     pub fn read(&mut self, now: Instant, buffer: &mut [u8]) -> usize {
         let (first, second) = self.peek();
         let first_len = copy(first, buffer);
-        let second_len = buffer.get_mut(first_len..).map_or(0, |rest| copy(second, rest));
+        let rest = buffer.get_mut(first_len..).filter(|_| !second.is_empty());
+        let second_len = rest.map_or(0, |rest| copy(second, rest));
         let count = first_len + second_len;
         if count > 0 {
             self.consume(now, count);

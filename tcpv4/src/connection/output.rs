@@ -25,18 +25,35 @@ impl<B: Backing> Connection<B> {
         if self.rests(now) {
             return None;
         }
-        let found = match self.state {
-            State::Closed => self.due_reset(now),
-            State::SynSent | State::SynReceived => self.due_handshake(now).or_else(|| self.due_ack(now)),
+        match self.state {
             State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
-                self.due_data(now, budget).or_else(|| self.due_probe(now)).or_else(|| self.due_ack(now))
+                // Returned at once: it is large, and moving it costs.
+                let data = self.due_data(now, budget);
+                if data.is_some() {
+                    return data;
+                }
             }
-            State::FinWait2 | State::TimeWait => self.due_probe(now).or_else(|| self.due_ack(now)),
-        };
-        if found.is_none() {
+            State::Closed | State::SynSent | State::SynReceived | State::FinWait2 | State::TimeWait => {}
+        }
+        let other = self.due_without_data(now);
+        if other.is_none() {
             self.settle(now);
         }
-        found
+        other
+    }
+
+    fn due_without_data(&self, now: Instant) -> Option<Transmit> {
+        match self.state {
+            State::Closed => self.due_reset(now),
+            State::SynSent | State::SynReceived => self.due_handshake(now).or_else(|| self.due_ack(now)),
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => self.due_probe(now).or_else(|| self.due_ack(now)),
+        }
     }
 
     /// Whether it is plain that nothing is to be sent, as behind the last
@@ -159,11 +176,17 @@ impl<B: Backing> Connection<B> {
     /// Data or a FIN: what was lost first, then what is new.
     fn due_data(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
         let sizes = self.sizes(budget);
-        let busy = self.busy.get_mut();
+        let busy = self.busy.get();
         let is_probe_due = busy.is_some_and(|busy| busy.recovery.tail_probe.is_due);
-        self.due_lost(now, &sizes)
-            .or_else(|| self.due_new(now, &sizes, budget.mtu, is_probe_due))
-            .or_else(|| if is_probe_due { self.due_tail(now, &sizes) } else { None })
+        let has_lost = busy.is_some_and(|busy| busy.scoreboard.has_lost());
+        if has_lost && let Some(lost) = self.due_lost(now, &sizes) {
+            return Some(lost);
+        }
+        let new = self.due_new(now, &sizes, budget.mtu, is_probe_due);
+        if new.is_none() && is_probe_due {
+            return self.due_tail(now, &sizes);
+        }
+        new
     }
 
     fn sizes(&self, budget: &Budget) -> Sizes {

@@ -204,7 +204,7 @@ impl<I: Ip, S: Storage> Layer for Tcp<I, S> {
         }
         let own = self.next_timeout(now);
         let below = self.ip.poll(now, waker);
-        [own, below].into_iter().flatten().min()
+        Instant::earliest(own, below)
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {

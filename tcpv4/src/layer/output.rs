@@ -144,17 +144,20 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return Turn::Done;
         }
         let mut large = true;
-        let mut sent = None;
+        // The segment at hand, which goes to and fro in its place: it is large.
+        let mut segment = None;
+        let mut is_sent = false;
         let mut has_sent = false;
         let mut left = BURST;
         while left > 0 {
-            let next = self.next_segment(now, id, sent.take(), &budget(&path, large));
-            let Some(mut transmit) = next else {
+            self.next_segment(now, id, &mut segment, is_sent, &budget(&path, large));
+            is_sent = false;
+            let Some(transmit) = &mut segment else {
                 self.settle(now, id);
                 return Turn::Done;
             };
             let (count, written) = match path {
-                Ok(path) => self.emit_large(&tuple, &mut transmit, &path, large, &id),
+                Ok(path) => self.emit_large(&tuple, transmit, &path, large, &id),
                 Err(error) => (0, Err(error)),
             };
             left = left.saturating_sub(count.max(1));
@@ -164,8 +167,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                     return Turn::Full;
                 }
                 _ if count > 0 => {
-                    sent = Some(transmit);
-                    has_sent = true;
+                    (is_sent, has_sent) = (true, true);
                     continue;
                 }
                 Err(SendError::Full) => {
@@ -192,40 +194,40 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 }
                 Ok(()) | Err(_) => {}
             }
-            self.count_written(&transmit, written);
-            sent = Some(transmit);
-            has_sent = true;
+            self.count_written(transmit, written);
+            (is_sent, has_sent) = (true, true);
         }
-        self.end_turn(now, id, sent);
+        self.end_turn(now, id, segment.as_ref().filter(|_| is_sent));
         Turn::Done
     }
 
-    /// Notes what was sent and asks for the next.
+    /// Notes what was sent, if it was, and puts the next in its place.
     #[inline]
     fn next_segment(
         &self,
         now: Instant,
         id: ConnectionId,
-        sent: Option<Transmit>,
+        segment: &mut Option<Transmit>,
+        is_sent: bool,
         budget: &Budget,
-    ) -> Option<Transmit> {
+    ) {
         let mut state = self.state.borrow_mut();
-        let held = state.get_mut(id)?;
-        if let Some(sent) = sent {
-            held.machine.transmitted(now, &sent);
+        let mut held = state.get_mut(id);
+        if let (Some(held), Some(sent), true) = (&mut held, &segment, is_sent) {
+            held.machine.transmitted(now, sent);
         }
-        if !held.indexed {
-            return None;
-        }
-        held.machine.poll_transmit(now, budget)
+        *segment = match held {
+            Some(held) if held.indexed => held.machine.poll_transmit(now, budget),
+            Some(_) | None => None,
+        };
     }
 
     /// A burst is out: to the end of the line.
-    fn end_turn(&self, now: Instant, id: ConnectionId, sent: Option<Transmit>) {
+    fn end_turn(&self, now: Instant, id: ConnectionId, sent: Option<&Transmit>) {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if let (Some(held), Some(sent)) = (state.get_mut(id), sent) {
-            held.machine.transmitted(now, &sent);
+            held.machine.transmitted(now, sent);
         }
         state.connections.unlink(&mut state.dirty, id.slot);
         state.connections.push_back(&mut state.dirty, id.slot);
@@ -420,7 +422,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             let (first, second) = state.get(*id)?.machine.payload(transmit);
             let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
             to_first.copy_from_slice(first);
-            to_second.get_mut(..second.len())?.copy_from_slice(second);
+            if !second.is_empty() {
+                to_second.get_mut(..second.len())?.copy_from_slice(second);
+            }
         }
         if !partial {
             let sum = pseudo.bytes(buffer).finish();

@@ -101,6 +101,18 @@ bitflags! {
     }
 }
 
+impl Want {
+    /// What is waited for.
+    fn events(self) -> Events {
+        let mut events = Events::empty();
+        events.set(Events::ESTABLISHED, self.contains(Self::CONNECT));
+        events.set(Events::WRITABLE, self.contains(Self::WRITE));
+        events.set(Events::FLUSHED, self.intersects(Self::FLUSH | Self::CLOSE));
+        events.set(Events::TIME_WAIT, self.contains(Self::CLOSE));
+        events
+    }
+}
+
 /// Wakers that left a borrow, to be woken (or dropped) after it.
 #[derive(Default)]
 #[must_use]
@@ -120,21 +132,9 @@ impl<S: Storage> Held<S> {
     pub(crate) fn wake_for(&mut self, events: Events) -> Woken {
         let over = Events::FAILED | Events::CLOSED;
         let read = over | Events::READABLE | Events::PEER_CLOSED;
-        let mut write = over;
-        for (want, event) in [
-            (Want::CONNECT, Events::ESTABLISHED),
-            (Want::WRITE, Events::WRITABLE),
-            (Want::FLUSH, Events::FLUSHED),
-            (Want::CLOSE, Events::FLUSHED | Events::TIME_WAIT),
-        ] {
-            if self.wants.contains(want) {
-                write |= event;
-            }
-        }
-        Woken {
-            reader: if events.intersects(read) { self.reader.take() } else { None },
-            writer: if events.intersects(write) { self.writer.take() } else { None },
-        }
+        let reader = if events.intersects(read) { self.reader.take() } else { None };
+        let wakes = self.writer.is_some() && events.intersects(over | self.wants.events());
+        Woken { reader, writer: if wakes { self.writer.take() } else { None } }
     }
 
     /// Counts what it holds by now among the `bytes` of all.
@@ -156,7 +156,7 @@ impl<S: Storage> Held<S> {
     /// When the layer has to look at it.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = if self.indexed { self.machine.next_timeout() } else { None };
-        [own, self.accept_deadline()].into_iter().flatten().min()
+        Instant::earliest(own, self.accept_deadline())
     }
 }
 

@@ -68,8 +68,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let state = self.state.borrow();
         let half_open = if state.half_open.len() == 0 { None } else { state.half_open_deadline() };
         let time_wait = state.time_wait_list.front().and_then(|slot| state.time_wait.get(slot));
-        let first =
-            [state.timers.next(), half_open, time_wait.map(|t| t.deadline)].into_iter().flatten().min()?;
+        let waiting = Instant::earliest(half_open, time_wait.map(|t| t.deadline));
+        let first = Instant::earliest(state.timers.next(), waiting)?;
         // What is due now was done, or waits for the device.
         Some(first.max(now + Duration::from_millis(1)))
     }

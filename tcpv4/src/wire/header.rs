@@ -61,7 +61,10 @@ pub enum HeaderError {
 /// # Errors
 ///
 /// See [`HeaderError`].
-#[inline]
+///
+/// Inlined, so that the segment need not be moved, piece by piece written and
+/// read as a whole.
+#[inline(always)]
 pub fn parse<'a>(
     src: Ipv4Addr,
     dst: Ipv4Addr,
