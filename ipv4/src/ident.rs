@@ -22,8 +22,9 @@ const BUCKETS: usize = 64;
 pub(crate) struct Secret {
     key: Cell<(u64, u64)>,
     counters: [Cell<u16>; BUCKETS],
-    /// The hash of the last packet's ends, which the next one's mostly are.
-    last: Cell<Option<([u8; 9], u64)>>,
+    /// The hash of the last packet's ends, which the next one's mostly are. As
+    /// words: bytes would be compared in memory, just after they were written.
+    last: Cell<Option<((u64, u8), u64)>>,
     drawn: Cell<u64>,
 }
 
@@ -52,13 +53,12 @@ impl Secret {
     /// The identification for the next `count` packets, which take the
     /// numbers that follow.
     pub(crate) fn identification(&self, src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, count: u16) -> u16 {
-        let [a, b, c, d] = src.octets();
-        let [e, f, g, h] = dst.octets();
-        let ends = [a, b, c, d, e, f, g, h, protocol.0];
+        let ends = (u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()), protocol.0);
         let hash = match self.last.get() {
             Some((last, hash)) if last == ends => hash,
             Some(_) | None => {
-                let hash = self.hash(&ends);
+                let [a, b, c, d, e, f, g, h] = ends.0.to_be_bytes();
+                let hash = self.hash(&[a, b, c, d, e, f, g, h, protocol.0]);
                 self.last.set(Some((ends, hash)));
                 hash
             }

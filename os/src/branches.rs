@@ -46,7 +46,7 @@ struct Shared {
 
 struct Branch {
     shared: Arc<Shared>,
-    index: u32,
+    flag: usize,
 }
 
 impl Wake for Branch {
@@ -55,11 +55,8 @@ impl Wake for Branch {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let flags = &self.shared.flags;
-        // The question whether one bit was set is one instruction.
-        let was_woken = flags.fetch_or(1 << self.index, Ordering::AcqRel) & (1 << self.index) != 0;
-        // A pass that is still on ends after this and sees the flag.
-        if !was_woken && flags.load(Ordering::Acquire) & IN_PASS == 0 {
+        let before = self.shared.flags.fetch_or(self.flag, Ordering::AcqRel);
+        if before & (self.flag | IN_PASS) == 0 {
             self.shared.parent.wake_by_ref();
         }
     }
@@ -93,7 +90,7 @@ impl Current {
     fn new(count: usize, waker: &Waker, parent: (usize, usize)) -> Self {
         let all = (1 << count) - 1;
         let shared = Arc::new(Shared { flags: AtomicUsize::new(all), parent: waker.clone() });
-        let branch = |index: usize| Arc::new(Branch { shared: shared.clone(), index: index as u32 });
+        let branch = |index: usize| Arc::new(Branch { shared: shared.clone(), flag: 1_usize << index });
         let wakers = (0..count).map(|index| stable(Waker::from(branch(index)))).collect();
         Self { shared, wakers, parent }
     }

@@ -149,31 +149,47 @@ impl<I: Ip> Udp<I> {
         if let Some(ttl) = endpoint.ttl {
             header = header.with_ttl(ttl);
         }
-        self.ip.write(header, meta, HEADER_LEN + len, |buffer| {
-            let Some((head, payload)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
-            let used = fill(payload).min(payload.len());
-            let total = HEADER_LEN + used;
-            let mut udp = Header {
-                source: endpoint.source_port.into(),
-                destination: endpoint.dst.port().into(),
-                length: (total as u16).into(),
-                checksum: 0.into(),
-            };
-            let pseudo = Checksum::pseudo(src, dst, Protocol::UDP, total);
-            let checksum = match meta.checksum() {
-                Some(_) => pseudo.partial(),
-                // RFC 768: a computed zero goes out as all ones.
-                None => {
-                    match pseudo.bytes(udp.as_bytes()).bytes(payload.get(..used).unwrap_or_default()).finish() {
-                        0 => 0xffff,
-                        sum => sum,
-                    }
-                }
-            };
-            udp.checksum = checksum.into();
-            head.copy_from_slice(udp.as_bytes());
-            total
-        })
+        // One pointer, which travels in a register.
+        let mut filling = Filling { endpoint, src, partial: meta.checksum().is_some(), fill };
+        self.ip.write(header, meta, HEADER_LEN + len, |buffer| filling.fill(buffer))
+    }
+}
+
+/// What is to be written into a datagram.
+struct Filling<'s> {
+    endpoint: &'s Endpoint,
+    src: Ipv4Addr,
+    /// The device completes the checksum.
+    partial: bool,
+    fill: Fill<'s>,
+}
+
+impl Filling<'_> {
+    /// Writes the datagram.
+    #[inline]
+    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let Some((head, payload)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
+        let used = (self.fill)(payload).min(payload.len());
+        let total = HEADER_LEN + used;
+        let mut udp = Header {
+            source: self.endpoint.source_port.into(),
+            destination: self.endpoint.dst.port().into(),
+            length: (total as u16).into(),
+            checksum: 0.into(),
+        };
+        let pseudo = Checksum::pseudo(self.src, *self.endpoint.dst.ip(), Protocol::UDP, total);
+        let checksum = if self.partial {
+            pseudo.partial()
+        } else {
+            // RFC 768: a computed zero goes out as all ones.
+            match pseudo.bytes(udp.as_bytes()).bytes(payload.get(..used).unwrap_or_default()).finish() {
+                0 => 0xffff,
+                sum => sum,
+            }
+        };
+        udp.checksum = checksum.into();
+        head.copy_from_slice(udp.as_bytes());
+        total
     }
 }
 

@@ -13,6 +13,10 @@ const INITIAL_SPACE: u32 = 64 << 10;
 /// segments that devices take.
 const MIN_SEND: u32 = 128 << 10;
 
+/// How far a writer may be ahead of what is under way, where memory grows. More
+/// would not be sent any sooner, and has left the processor's cache by then.
+const AHEAD: u32 = 256 << 10;
+
 /// How much the buffers may hold, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Limits {
@@ -54,13 +58,15 @@ impl<B: Backing> Connection<B> {
 
     /// How much may be queued at present: where memory grows, twice the
     /// congestion window is enough to keep the path full while the writer
-    /// writes more (as Linux's autotuning of the send buffer has it).
+    /// writes more (as Linux's autotuning of the send buffer has it), and
+    /// [`AHEAD`] beyond what is under way.
     #[inline]
     pub(super) fn send_limit(&self) -> u32 {
         if !<B::Bytes as Bytes>::GROWS {
             return self.limits.send;
         }
-        self.limits.send.min(self.window.cwnd.saturating_mul(2).max(MIN_SEND))
+        let tuned = self.window.cwnd.saturating_mul(2).max(MIN_SEND);
+        self.limits.send.min(tuned).min(self.snd.outstanding().saturating_add(AHEAD))
     }
 
     /// Bytes that may be written now.
@@ -70,16 +76,17 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Whether there is enough room to wake a writer for: a third of the
-    /// limit, or all. Waking for every acknowledged segment would have it
-    /// write crumbs.
+    /// limit, half of [`AHEAD`], or all. Waking for every acknowledged segment
+    /// would have it write crumbs.
     #[inline]
     pub(super) fn is_roomy(&self) -> bool {
-        self.send_room() >= self.send_limit() / 3 || self.queued() == 0
+        self.send_room() >= (self.send_limit() / 3).min(AHEAD / 2) || self.queued() == 0
     }
 
-    /// Whether a writer that found no room is to be woken.
+    /// Whether a writer that found no room is to be woken: after an
+    /// acknowledgement, and when something was sent.
     #[inline]
-    pub(super) fn take_writable(&mut self) -> Events {
+    pub(crate) fn take_writable(&mut self) -> Events {
         if !self.flags.contains(Flags::FULL) || !self.state.can_write() || !self.is_roomy() {
             return Events::empty();
         }

@@ -261,6 +261,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         state_ref.connections.unlink(&mut state_ref.dirty, id.slot);
         let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else { return };
         held.account(&mut state_ref.bytes);
+        let writable = held.machine.take_writable();
+        let woken = if writable.is_empty() { Woken::default() } else { held.wake_for(writable) };
         let remains = if held.indexed { held.machine.time_wait() } else { None };
         let mut gone = None;
         if let Some(remains) = remains {
@@ -275,6 +277,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         drop(state);
         drop(gone);
+        woken.wake();
     }
 
     /// A small entry takes the tuple over.
