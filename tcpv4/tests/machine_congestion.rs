@@ -74,7 +74,7 @@ fn the_algorithm_may_be_chosen_on_the_way() {
 }
 
 #[test]
-fn what_may_be_queued_is_twice_the_window() {
+fn what_may_be_queued_is_twice_the_window_and_little_ahead() {
     let mut s = wide(Algorithm::Cubic);
     assert_eq!(s.connection.info().send_limit, 128 << 10);
     let mut next = 1;
@@ -88,7 +88,16 @@ fn what_may_be_queued_is_twice_the_window() {
     }
     let info = s.connection.info();
     assert!(info.cwnd > 200_000, "{info:?}");
-    assert_eq!(info.send_limit, (2 * info.cwnd).min(4 << 20));
+    assert!(2 * info.cwnd > info.outstanding + (256 << 10), "{info:?}");
+    assert_eq!(info.send_limit, info.outstanding + (256 << 10));
+    // There is room again as soon as it was sent, acknowledged or not.
+    let bytes = vec![0; s.connection.writable()];
+    assert_eq!(s.connection.write(s.now, &bytes), Ok(bytes.len()));
+    assert_eq!(s.connection.writable(), 0);
+    s.flush();
+    let sent = s.connection.info().outstanding - info.outstanding;
+    assert!(sent > 100_000);
+    assert_eq!(s.connection.writable(), sent as usize);
 }
 
 #[test]

@@ -79,7 +79,8 @@ impl<B: Backing> Connection<B> {
         let is_probed = self.busy.get().is_some_and(|busy| busy.recovery.tail_probe.is_under_way());
         let is_report = self.busy.get().is_some() && !segment.options.sack.is_empty();
         if self.state.can_send() && self.flags.contains(Flags::SACK) && (is_probed || is_report) {
-            let mut news = self.learn(now, segment, ack);
+            let mut news = News::default();
+            self.learn(now, segment, ack, &mut news);
             news.is_duplicate_ack = !has_new_window && segment.is_empty();
             self.recover(now, &news);
         }
