@@ -88,8 +88,8 @@ fn what_may_be_queued_is_twice_the_window_and_little_ahead() {
     }
     let info = s.connection.info();
     assert!(info.cwnd > 200_000, "{info:?}");
-    assert!(2 * info.cwnd > info.outstanding + (256 << 10), "{info:?}");
-    assert_eq!(info.send_limit, info.outstanding + (256 << 10));
+    assert!(2 * info.cwnd > info.outstanding + 261_120, "{info:?}");
+    assert_eq!(info.send_limit, info.outstanding + 261_120);
     // There is room again as soon as it was sent, acknowledged or not.
     let bytes = vec![0; s.connection.writable()];
     assert_eq!(s.connection.write(s.now, &bytes), Ok(bytes.len()));

@@ -20,8 +20,8 @@ impl<B: Backing> Connection<B> {
         if !self.state.can_write() || self.flags.contains(Flags::FIN) {
             return Err(Failure::Aborted);
         }
-        let limit = self.send_limit();
-        let count = self.busy.get_or_default().send.write(bytes, limit);
+        let (limit, memory) = (self.send_limit(), self.send_memory());
+        let count = self.busy.get_or_default().send.write(bytes, limit, memory);
         self.flags.set(Flags::FULL, count < bytes.len());
         Ok(count)
     }

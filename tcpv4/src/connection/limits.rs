@@ -13,9 +13,10 @@ const INITIAL_SPACE: u32 = 64 << 10;
 /// segments that devices take.
 const MIN_SEND: u32 = 128 << 10;
 
-/// How far a writer may be ahead of what is under way, where memory grows. More
+/// How far a writer may be ahead of what is under way, where memory grows: four
+/// of the largest segments that devices take, with nothing left over. More
 /// would not be sent any sooner, and has left the processor's cache by then.
-const AHEAD: u32 = 256 << 10;
+const AHEAD: u32 = 4 * (255 << 8);
 
 /// How much the buffers may hold, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,8 +66,16 @@ impl<B: Backing> Connection<B> {
         if !<B::Bytes as Bytes>::GROWS {
             return self.limits.send;
         }
-        let tuned = self.window.cwnd.saturating_mul(2).max(MIN_SEND);
-        self.limits.send.min(tuned).min(self.snd.outstanding().saturating_add(AHEAD))
+        self.send_memory().min(self.snd.outstanding().saturating_add(AHEAD))
+    }
+
+    /// How large the queue's memory may become.
+    #[inline]
+    pub(super) fn send_memory(&self) -> u32 {
+        if !<B::Bytes as Bytes>::GROWS {
+            return self.limits.send;
+        }
+        self.limits.send.min(self.window.cwnd.saturating_mul(2).max(MIN_SEND))
     }
 
     /// Bytes that may be written now.

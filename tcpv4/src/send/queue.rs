@@ -25,12 +25,13 @@ impl<B: Bytes> SendQueue<B> {
         self.ring.len() as u32
     }
 
-    /// Queues as much as there is room for, with at most `limit` bytes in all.
-    pub(crate) fn write(&mut self, bytes: &[u8], limit: u32) -> usize {
+    /// Queues as much as there is room for, with at most `limit` bytes in all,
+    /// in memory that grows up to `memory` bytes.
+    pub(crate) fn write(&mut self, bytes: &[u8], limit: u32, memory: u32) -> usize {
         let room = limit.saturating_sub(self.len()) as usize;
         let bytes = bytes.get(..room).unwrap_or(bytes);
         let wanted = self.ring.len() + bytes.len();
-        self.ring.reserve(wanted, limit as usize, self.ring.len());
+        self.ring.reserve(wanted, memory as usize, self.ring.len());
         self.ring.push(bytes)
     }
 
