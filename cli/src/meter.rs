@@ -138,6 +138,10 @@ impl<N: Network> Layer for Meter<N> {
         self.below.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.below.has_backlog()
+    }
+
     fn flush(&self) {
         self.below.flush();
     }

@@ -63,6 +63,10 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Layer for Ethif<N
         self.network.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.network.has_backlog()
+    }
+
     #[inline]
     fn flush(&self) {
         self.network.flush();

@@ -207,6 +207,10 @@ where
         self.ethernet.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.ethernet.has_backlog()
+    }
+
     fn flush(&self) {
         self.ethernet.flush();
     }

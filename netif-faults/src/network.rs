@@ -52,6 +52,10 @@ impl<N: Network, R: Rng> Layer for Faults<N, R> {
         self.device.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.device.has_backlog()
+    }
+
     fn flush(&self) {
         self.device.flush();
     }

@@ -93,6 +93,10 @@ impl<N: Network, W: Write> Layer for Capture<N, W> {
         self.device.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.device.has_backlog()
+    }
+
     fn flush(&self) {
         self.device.flush();
     }

@@ -23,6 +23,10 @@ use crate::transmit::{Sent, Transmit};
 /// Frames handed up before the other tasks run.
 pub const BATCH: usize = 64;
 
+/// Full batches in a row after which timers wait no more for the device to be
+/// read: together more frames than its queue holds by default.
+const BACKLOG_BATCHES: u8 = 16;
+
 /// The largest frame that asks for segmentation: an Ethernet header and an
 /// IPv4 packet of the greatest length that its header can tell.
 pub const GSO_MAX_SIZE: usize = ETHERNET_LEN + 65_535;
@@ -58,6 +62,8 @@ pub struct Tap<R: Reactor> {
     receive: RefCell<Box<[u8]>>,
     transmit: RefCell<Transmit>,
     listening: Cell<bool>,
+    /// Batches since the device was last found empty.
+    full_batches: Cell<u8>,
     /// Listeners whose turn it is not, or that nothing reaches any more.
     idle: WakerSet<2>,
     room: WakerSet<4>,
@@ -128,6 +134,7 @@ impl<R: Reactor> Tap<R> {
             receive: RefCell::new(vec![0; HEADER_LEN + RECEIVE_LEN].into()),
             transmit: RefCell::new(Transmit::new(vnet_header)),
             listening: Cell::new(false),
+            full_batches: Cell::new(0),
             idle: WakerSet::new(),
             room: WakerSet::new(),
             statistics: Cell::new(NetworkStatistics::ZERO),

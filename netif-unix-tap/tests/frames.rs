@@ -3,7 +3,10 @@
 
 mod support;
 
-use netif_unix_tap::{GSO_MAX_SIZE, Options};
+use core::future::Future as _;
+use core::task::Poll;
+
+use netif_unix_tap::{BATCH, GSO_MAX_SIZE, Options};
 use os::Os;
 use proptest::prelude::*;
 use support::{MAC, MTU, listen, message, pair, receive, send, size, tap};
@@ -260,4 +263,40 @@ proptest! {
             .with_segment_size(large.map(|s| s.size));
         prop_assert_eq!(listen(&os, &b), [(vec![3; len], expected)]);
     }
+}
+
+#[test]
+fn a_full_batch_means_that_more_may_wait_for_a_while_and_for_one_listener() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let message = message(0, 0, [0; 4], 60);
+    let feed = || (0..BATCH).for_each(|_| send(&far, &message));
+    os.run(async {
+        let mut listens = core::pin::pin!(tap.listen(|_| ()));
+        let mut batch = async || {
+            core::future::poll_fn(|context| {
+                assert!(listens.as_mut().poll(context).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        };
+        batch().await;
+        assert!(!tap.has_backlog());
+        for _ in 0..16 {
+            feed();
+            batch().await;
+            assert!(tap.has_backlog());
+        }
+        // Timers have waited long enough.
+        feed();
+        batch().await;
+        assert!(!tap.has_backlog());
+        // Found empty, it begins anew.
+        batch().await;
+        feed();
+        batch().await;
+        assert!(tap.has_backlog());
+    });
+    // Nobody listens any more.
+    assert!(!tap.has_backlog());
 }

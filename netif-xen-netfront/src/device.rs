@@ -22,6 +22,10 @@ use crate::{Channel, Counters, DomainId, Exhausted, Hypervisor, Options, StoreEr
 /// Frames handed up before the other tasks run.
 pub const BATCH: usize = 64;
 
+/// Full batches in a row after which timers wait no more for the rings to be
+/// read: more frames than a ring holds.
+const BACKLOG_BATCHES: u8 = 8;
+
 /// A network device of a Xen guest.
 ///
 /// `H` is the system under it, `QUEUES` how many queues it uses at most: so
@@ -56,6 +60,8 @@ pub struct Netfront<H: Hypervisor, const QUEUES: usize = 1> {
     /// Whoever listens, or waits for a turn to.
     idle: WakerSet<2>,
     listening: Cell<bool>,
+    /// Batches since the rings were last found empty.
+    full_batches: Cell<u8>,
     statistics: Cell<NetworkStatistics>,
     counters: Cell<Counters>,
 }
@@ -229,6 +235,7 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             room: WakerSet::new(),
             idle: WakerSet::new(),
             listening: Cell::new(false),
+            full_batches: Cell::new(0),
             statistics: Cell::new(NetworkStatistics::ZERO),
             counters: Cell::new(Counters::ZERO),
         })

@@ -16,6 +16,24 @@ use tcpv4::{Accept, ConnectionId, Listener, Storage};
 use traits::{FlowError, Layer as _};
 
 on_both! {
+    /// An acknowledgement that has come and was not read yet is not missed.
+    fn timers_wait_for_what_was_not_read_yet(net) {
+        let listener = Listener::<2>::with_capacity();
+        Raw::new(SYN, 1000, 0).options(&[2, 4, 5, 180]).input(net.a(), Some(&listener));
+        let poll = |now| net.a().poll(now, Waker::noop());
+        let ip = net.hosts[0].ip;
+        poll(net.clock.now());
+        assert_eq!(take(ip).len(), 1);
+        let due = net.clock.now() + Duration::from_secs(2);
+        net.clock.set(due);
+        ip.backlog.set(true);
+        assert!(poll(due).is_some_and(|next| next > due));
+        assert_eq!(take(ip).len(), 0);
+        ip.backlog.set(false);
+        poll(due);
+        assert_eq!(take(ip).len(), 1);
+    }
+
     /// Twelve segments in one batch: one wake of the reader, one of the task,
     /// one acknowledgement.
     fn one_of_each_for_a_batch(net) {

@@ -74,6 +74,10 @@ impl<N: Network> Layer for Paced<'_, N> {
         self.device.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.device.has_backlog()
+    }
+
     fn flush(&self) {
         self.device.flush();
     }

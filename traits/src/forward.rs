@@ -34,6 +34,7 @@ forward! {
         fn capabilities(&self) -> Capabilities;
         fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant>;
         fn poll_room(&self, waker: &Waker) -> Poll<()>;
+        fn has_backlog(&self) -> bool;
         fn flush(&self);
     }
     impl Network {

@@ -30,6 +30,16 @@ pub trait Layer {
     /// is kept and woken when it has.
     fn poll_room(&self, waker: &Waker) -> Poll<()>;
 
+    /// Whether frames wait that had arrived when the listener last yielded:
+    /// it had handed over as many as it may in one go.
+    ///
+    /// What a timer waits for may be among them, so a layer whose timers
+    /// blame the network looks at them later. A device says so for a bounded
+    /// number of goes in a row: timers run, however busy it is.
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     /// Sends what was held back for frames to follow
     /// ([`TxMeta::more`](crate::TxMeta::more)).
     fn flush(&self);

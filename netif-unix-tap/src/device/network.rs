@@ -10,7 +10,7 @@ use traits::{
 use wire::MacAddr;
 
 use super::receive::{TapError, Turn};
-use super::{GSO_MAX_SIZE, State, Tap};
+use super::{BACKLOG_BATCHES, GSO_MAX_SIZE, State, Tap};
 
 impl<R: Reactor> Layer for Tap<R> {
     fn now(&self) -> Instant {
@@ -34,6 +34,10 @@ impl<R: Reactor> Layer for Tap<R> {
         }
         self.room.register(waker);
         Poll::Pending
+    }
+
+    fn has_backlog(&self) -> bool {
+        (1..=BACKLOG_BATCHES).contains(&self.full_batches.get())
     }
 
     fn flush(&self) {}

@@ -60,13 +60,17 @@ impl<R: Reactor> Tap<R> {
                 Ok(Some((frame, meta))) => input(Frame::new(frame, meta)),
                 Ok(None) => {}
                 Err(Errno::AGAIN) => match self.reactor.poll_readable(&self.source, context.waker()) {
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        self.full_batches.set(0);
+                        return Poll::Pending;
+                    }
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(TapError::Io(error))),
                 },
                 Err(errno) => return Poll::Ready(Err(self.ended(errno))),
             }
         }
+        self.full_batches.set(self.full_batches.get().saturating_add(1));
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -136,6 +140,7 @@ impl<R: Reactor> Drop for Turn<'_, R> {
     fn drop(&mut self) {
         if self.mine {
             self.tap.listening.set(false);
+            self.tap.full_batches.set(0);
             self.tap.idle.wake();
         }
     }

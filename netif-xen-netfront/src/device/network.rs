@@ -7,7 +7,7 @@ use traits::{Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Ne
 use wire::MacAddr;
 
 use super::serve::{Backoff, Room, Turn};
-use super::{Direction, Link, Netfront, Queues, publish};
+use super::{BACKLOG_BATCHES, Direction, Link, Netfront, Queues, publish};
 use crate::Hypervisor;
 use crate::counters::increment;
 use crate::transmit::Sent;
@@ -33,6 +33,10 @@ impl<H: Hypervisor, const QUEUES: usize> Layer for Netfront<H, QUEUES> {
             Room::Perhaps => waker.wake_by_ref(),
         }
         Poll::Pending
+    }
+
+    fn has_backlog(&self) -> bool {
+        (1..=BACKLOG_BATCHES).contains(&self.full_batches.get())
     }
 
     fn flush(&self) {

@@ -31,6 +31,7 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
         }
         // What listeners wrote, in one go.
         traits::Layer::flush(self);
+        self.full_batches.set(if more { self.full_batches.get().saturating_add(1) } else { 0 });
         // An event that came in between has to be asked for again.
         if more | self.poll_channels(context.waker()) {
             context.waker().wake_by_ref();
@@ -284,6 +285,7 @@ impl<H: Hypervisor, const QUEUES: usize> Drop for Turn<'_, H, QUEUES> {
     fn drop(&mut self) {
         if self.mine {
             self.device.listening.set(false);
+            self.device.full_batches.set(0);
             self.device.idle.wake();
         }
     }

@@ -198,7 +198,10 @@ impl<I: Ip, S: Storage> Layer for Tcp<I, S> {
         // From within a `write` of the layer below: whoever called it goes on.
         if !self.is_polled.replace(true) {
             self.check_addresses();
-            self.handle_timeouts(now);
+            // The acknowledgement that a timer misses may wait to be read.
+            if !self.ip.has_backlog() {
+                self.handle_timeouts(now);
+            }
             self.transmit(now, waker);
             self.is_polled.set(false);
         }

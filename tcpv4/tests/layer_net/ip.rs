@@ -53,6 +53,8 @@ pub struct MockIp {
     pub writes: Cell<u64>,
     pub flushes: Cell<u64>,
     pub polls: Cell<u64>,
+    /// Frames wait to be read.
+    pub backlog: Cell<bool>,
     /// How often the path was said to work.
     pub confirmed: Cell<u64>,
     /// Called in every write, before the filler.
@@ -74,6 +76,7 @@ impl MockIp {
             writes: Cell::new(0),
             flushes: Cell::new(0),
             polls: Cell::new(0),
+            backlog: Cell::new(false),
             confirmed: Cell::new(0),
             on_write: RefCell::new(None),
         }
@@ -116,6 +119,10 @@ impl Layer for MockIp {
         }
         self.waiting_for_room.register(waker);
         Poll::Pending
+    }
+
+    fn has_backlog(&self) -> bool {
+        self.backlog.get()
     }
 
     fn flush(&self) {
