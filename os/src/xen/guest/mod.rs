@@ -71,6 +71,8 @@ pub fn run<T>(main: impl AsyncFnOnce(&Os<Xen>) -> T) -> ! {
     };
     let end = os.run(async { crate::race!(program, asked) });
     let console = os.console();
+    let (calls, requests) = (hypercall::count(), os.store().requests());
+    traits::Console::log(&console, format_args!("{calls} hypercalls, {requests} requests to xenstore"));
     traits::Console::log(
         &console,
         match end {
