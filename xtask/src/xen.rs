@@ -48,11 +48,10 @@ pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
     let folder = target_folder(shell).join("xen");
     let script = shell.current_dir().join(SCRIPT);
     let script = script.display();
-    // Nothing relocates the program; the hypervisor's calls use its stack. No
-    // tables of jumps; what is the same in several functions becomes one.
+    // Nothing relocates the program; the hypervisor's calls use its stack.
     let mut flags = format!(
         "--cfg xen_guest -C relocation-model=static -C no-redzone=yes -C force-unwind-tables=no \
-         -C code-model=small -C jump-tables=no -C llvm-args=-enable-machine-outliner=always \
+         -C code-model=small \
          -C link-arg=--gc-sections -C link-arg=--build-id=none -C link-arg=-T{script}"
     );
     if target == HOST {

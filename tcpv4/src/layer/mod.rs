@@ -198,7 +198,8 @@ impl<I: Ip, S: Storage> Layer for Tcp<I, S> {
         // From within a `write` of the layer below: whoever called it goes on.
         if !self.is_polled.replace(true) {
             self.check_addresses();
-            // The acknowledgement that a timer misses may wait to be read.
+            // The acknowledgement that a timer misses may wait to be read. The
+            // other timers wait as well: for some batches, which none of them minds.
             if !self.ip.has_backlog() {
                 self.handle_timeouts(now);
             }

@@ -7,9 +7,9 @@ use crate::SeqNum;
 
 /// Added for a lone segment, whose acknowledgement the peer may delay.
 const PEER_DELAY: Duration = Duration::from_millis(200);
-/// Added else, for what delays an acknowledgement without losing it: two ticks
-/// of Linux's timer where there are 250 a second, as Linux does. With less, a
-/// peer that is merely scheduled late is taken for one that lost the tail.
+/// Added else, for what delays an acknowledgement without losing it; RFC 8985
+/// names none. Linux adds 2 ms and rounds up to ticks of 4 or more; with 2 alone,
+/// a peer that is merely scheduled late is often taken for one that lost the tail.
 const MARGIN: Duration = Duration::from_millis(8);
 
 /// TLP's state (RFC 8985 §7.1).
