@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use fata::prelude::*;
+use fata::tcpv4::Limits;
+use fata::tcpv4::connection::Settings;
 use fata::traits::Instant;
 use netif_memory::VirtualClock;
 use netif_pcap::{Comparison, Differences, Player, Recording, Renumber, Replay};
@@ -49,6 +51,12 @@ pub struct Options {
     pub udp: Vec<u16>,
     /// What the stack draws its random numbers from.
     pub generators: Generators,
+    /// The bounds of its TCP.
+    pub limits: Limits,
+    /// What its TCP connections start with.
+    pub settings: Settings,
+    /// How long its applications wait before each read.
+    pub pause: Duration,
     /// How long to go on after the last frame.
     pub linger: Duration,
     /// How far times may be off; not compared unless said.
@@ -84,10 +92,7 @@ fn on_device_clock(recording: Recording) -> Recording {
 fn play(recording: &Recording, host: &Host, options: &Options) -> Result<(Report, Differences)> {
     let setup = Setup {
         address: host.address,
-        gateways: options.gateways.clone(),
-        generators: options.generators,
-        tcp: options.tcp.clone(),
-        udp: options.udp.clone(),
+        options,
         script: Script::of(recording, host.side),
         arrived: Rc::default(),
     };
@@ -154,6 +159,7 @@ pub fn run(arguments: &ReplayArguments) -> Result<ExitCode> {
             .tolerance
             .map(|millis| Duration::try_from_secs_f64(millis / 1e3).context("--tolerance"))
             .transpose()?,
+        ..Options::default()
     };
     let (report, differences) = replay(recording, &options)?;
     if arguments.json {

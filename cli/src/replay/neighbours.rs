@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The device `N`, with questions by ARP answered here where the recording
 /// has no answer: its host knew that neighbour from before. Such a question
-/// does not reach the device.
+/// does not reach the device. Whom the host asked for there in vain stays
+/// silent.
 pub(super) struct Neighbours<N> {
     device: N,
     known: BTreeMap<Ipv4Addr, MacAddr>,
@@ -46,6 +47,13 @@ impl<N: Network> Neighbours<N> {
                 known.insert(arp.sender, arp.mac);
             } else if let (Some(packet), Some(mac)) = (ipv4(&frame.bytes), frame.src()) {
                 known.insert(packet.src, mac);
+            }
+        }
+        for frame in recording.frames().iter().filter(|frame| side.sends(frame)) {
+            if let Some(arp) = arp(&frame.bytes).filter(|arp| arp.is_request)
+                && answers.iter().all(|(_, address)| *address != arp.target)
+            {
+                known.remove(&arp.target);
             }
         }
         Self {

@@ -7,11 +7,12 @@ use std::task::Poll;
 
 use fata::prelude::*;
 use fata::tcpv4::{Flow, Storage};
-use fata::traits::{Endpoint, Header, Instant, Ip, Protocol, WakerSet};
+use fata::traits::{Datagrams, Endpoint, Header, Instant, Ip, Protocol, WakerSet};
 use futures_util::future::join_all;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+use super::Options;
 use super::report::State;
 use super::script::{Connection, Moment, Script};
 
@@ -50,34 +51,31 @@ impl Generators {
 }
 
 /// How the tower is set up.
-#[derive(Debug, Default)]
-pub(super) struct Setup {
+#[derive(Debug)]
+pub(super) struct Setup<'a> {
     pub(super) address: Option<Cidr>,
-    pub(super) gateways: Vec<Ipv4Addr>,
-    pub(super) generators: Generators,
-    pub(super) tcp: Vec<u16>,
-    pub(super) udp: Vec<u16>,
+    pub(super) options: &'a Options,
     pub(super) script: Script,
     /// How many frames have arrived.
     pub(super) arrived: Rc<Progress>,
 }
 
-impl Setup {
+impl Setup<'_> {
     async fn until(&self, time: &impl Time, moment: Moment) {
         time.sleep_until(moment.at).await;
         self.arrived.reach(moment.frames as u32).await;
     }
 
     fn takes_connections(&self, port: u16) -> bool {
-        self.tcp.contains(&port) || self.script.listens(port)
+        self.options.tcp.contains(&port) || self.script.listens(port)
     }
 
     fn takes_datagrams(&self, port: u16) -> bool {
         let sends = || self.script.datagrams.iter().any(|(_, from, ..)| *from == port);
-        if self.udp.is_empty() {
+        if self.options.udp.is_empty() {
             !self.script.closed.contains(&port)
         } else {
-            self.udp.contains(&port) || sends()
+            self.options.udp.contains(&port) || sends()
         }
     }
 }
@@ -93,17 +91,19 @@ impl Console for Nowhere {
 pub(super) async fn run<N: Network, T: Time>(
     time: &T,
     net: &N,
-    setup: &Setup,
+    setup: &Setup<'_>,
     end: Instant,
 ) -> Result<State, N::Error> {
-    let e = Ethif::connect(net).seeded(&mut setup.generators.ethernet());
-    let i = Ipv4::connect_with(&e, &mut setup.generators.ip());
+    let Options { gateways, generators, limits, settings, .. } = setup.options;
+    let e = Ethif::connect(net).seeded(&mut generators.ethernet());
+    let i = Ipv4::connect_with(&e, &mut generators.ip());
     if let Some(address) = setup.address.filter(|_| !setup.script.leased) {
-        i.configure(&Config { addresses: &[address], gateways: &setup.gateways, ..Config::default() });
+        i.configure(&Config { addresses: &[address], gateways, ..Config::default() });
     }
     let udp = Udp::connect(&i);
-    let tcp = Tcp::connect(&i, &mut setup.generators.tcp());
-    let dhcp = Dhcp::create(&Nowhere, time, setup.generators.dhcp(), &e, &i, &udp);
+    let tcp = Tcp::connect_with_limits(&i, &mut generators.tcp(), *limits);
+    tcp.set_settings(*settings);
+    let dhcp = Dhcp::create(&Nowhere, time, generators.dhcp(), &e, &i, &udp);
     let (listener, sink) = (Listener::new(), udpv4::callback(|_| ()));
 
     let packets = net.listen(|frame| {
@@ -112,68 +112,61 @@ pub(super) async fn run<N: Network, T: Time>(
             None => setup.takes_datagrams(port).then_some(&sink as _),
             dhcp => dhcp,
         };
-        e.input(
-            frame,
-            ethif::listeners().ipv4(|p| {
-                i.input(
-                    p,
-                    ipv4::listeners()
-                        .tcp(|s| tcp.input(s, tcp_port))
-                        .udp(|d| udp.input(d, udp_port))
-                        .icmp(|_| ()),
-                );
-            }),
-        );
+        let labels =
+            || ipv4::listeners().tcp(|s| tcp.input(s, tcp_port)).udp(|d| udp.input(d, udp_port)).icmp(|_| ());
+        e.input(frame, ethif::listeners().ipv4(|p| i.input(p, labels())));
     });
     let used = RefCell::new(vec![false; setup.script.connections.len()]);
     let passive = listener.serve(&tcp, async |flow| {
         let script = take(&setup.script, &used, &flow);
         follow(time, setup, flow, script).await;
     });
-    let opened =
-        setup.script.connections.iter().filter_map(|script| script.opened.map(|moment| (moment, script)));
-    let active = join_all(opened.map(async |(moment, script)| {
-        setup.until(time, moment).await;
-        if let Ok(flow) = tcp.create_connection(script.peer).await {
-            follow(time, setup, flow, Some(script)).await;
-        }
-    }));
-    let datagrams = async {
-        for (moment, port, dst, data) in &setup.script.datagrams {
-            setup.until(time, *moment).await;
-            // What could not be sent shows in the comparison.
-            let _ = udp.write(Endpoint::new(*port, *dst), data.len(), |buffer| fill(buffer, data));
-        }
-        pending().await
-    };
-    let pings = async {
-        for (moment, dst, message) in &setup.script.pings {
-            setup.until(time, *moment).await;
-            let header = Header::new(*dst, Protocol::ICMP);
-            let _ = i.write(header, Default::default(), message.len(), |buffer| fill(buffer, message));
-        }
-        pending().await
-    };
-    let opened = async {
-        active.await;
-        pending().await
-    };
     let lease = async { if setup.script.dhcp { dhcp.run().await } else { pending().await } };
-    let tower = async { try_join!(packets, passive, opened, datagrams, pings, lease, tcp.run(time)) };
+    let applications =
+        async { join!(open(time, setup, &tcp), send(time, setup, &udp), ping(time, setup, &i)).0 };
+    let tower = async {
+        match try_join!(packets, passive, applications, lease, tcp.run(time)) {
+            Ok(never) => match never {},
+            Err(error) => Err(error),
+        }
+    };
     let finished = async {
         time.sleep_until(end).await;
         let dhcp = setup.script.dhcp.then(|| (dhcp.state(), dhcp.statistics()));
         Ok(State::of(time.now(), &e, &i, &udp, &tcp, dhcp))
     };
-    race!(
-        async {
-            match tower.await {
-                Ok(never) => match never {},
-                Err(error) => Err(error),
-            }
-        },
-        finished
-    )
+    race!(tower, finished)
+}
+
+/// Opens the connections that the host opened.
+async fn open<I: Ip, S: Storage, E>(time: &impl Time, setup: &Setup<'_>, tcp: &Tcp<I, S>) -> Result<Never, E> {
+    let opened = setup.script.connections.iter().filter_map(|script| Some((script.opened?, script)));
+    join_all(opened.map(async |(moment, script)| {
+        setup.until(time, moment).await;
+        if let Ok(flow) = tcp.create_connection(script.peer).await {
+            follow(time, setup, flow, Some(script)).await;
+        }
+    }))
+    .await;
+    pending().await
+}
+
+/// Sends the datagrams that the host sent. What can't be sent shows in the
+/// comparison.
+async fn send(time: &impl Time, setup: &Setup<'_>, udp: &impl Datagrams) {
+    for (moment, port, dst, data) in &setup.script.datagrams {
+        setup.until(time, *moment).await;
+        let _ = udp.write(Endpoint::new(*port, *dst), data.len(), |buffer| fill(buffer, data));
+    }
+}
+
+/// Sends the echo requests that the host sent.
+async fn ping(time: &impl Time, setup: &Setup<'_>, ip: &impl Ip) {
+    for (moment, dst, message) in &setup.script.pings {
+        setup.until(time, *moment).await;
+        let header = Header::new(*dst, Protocol::ICMP);
+        let _ = ip.write(header, Default::default(), message.len(), |buffer| fill(buffer, message));
+    }
 }
 
 fn fill(buffer: &mut [u8], bytes: &[u8]) -> usize {
@@ -198,7 +191,7 @@ fn take<'s, I: Ip, S: Storage>(
 /// to its end and closes it.
 async fn follow<I: Ip, S: Storage>(
     time: &impl Time,
-    setup: &Setup,
+    setup: &Setup<'_>,
     flow: Flow<'_, I, S>,
     script: Option<&Connection>,
 ) {
@@ -206,7 +199,12 @@ async fn follow<I: Ip, S: Storage>(
     let progress = Progress::default();
     let read = async {
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(len @ 1..) = reader.read(&mut buffer).await {
+        let pause = setup.options.pause;
+        loop {
+            if !pause.is_zero() {
+                time.sleep(pause).await;
+            }
+            let Ok(len @ 1..) = reader.read(&mut buffer).await else { break };
             progress.advance(len as u32);
         }
         progress.advance(u32::MAX);

@@ -57,7 +57,8 @@ fn main() -> ExitCode {
         }
     }
     for scene in hostile::scenes() {
-        if wanted.as_deref().is_none_or(|text| scene.name.contains(text))
+        let name = format!("hostile/{}", scene.name);
+        if wanted.as_deref().is_none_or(|text| name.contains(text))
             && let Err(error) = hostile_capture(&scene)
         {
             failed = true;

@@ -13,7 +13,7 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const XID: u32 = 0x1122_3344;
 
 pub(super) fn scenes() -> Vec<Scene> {
-    vec![offers()]
+    vec![offers(), naks(), vanishes()]
 }
 
 /// The fixed part of a message, with the options after it.
@@ -52,6 +52,81 @@ const END: &[u8] = &[255];
 
 fn reply(options: &[u8]) -> Vec<u8> {
     datagram((67, 68), SERVER, &message(2, XID, OWN_MAC, options)).broadcast()
+}
+
+/// The client sends a message of the exchange `xid`; what else is in it is its
+/// own.
+fn asks(scene: &mut Scene, xid: u32, kind: u8) {
+    let src = Ipv4Addr::UNSPECIFIED;
+    let mut frame = datagram((68, 67), src, &message(1, xid, OWN_MAC, &[53, 1, kind, 255])).broadcast();
+    frame[6..12].copy_from_slice(&OWN_MAC.0);
+    scene.push(Direction::Outbound, frame);
+}
+
+/// From the server, in the exchange `xid`.
+fn tells(scene: &mut Scene, xid: u32, options: &[u8]) {
+    scene.get(datagram((67, 68), SERVER, &message(2, xid, OWN_MAC, options)).broadcast());
+}
+
+/// T1 after 20 s, T2 after 100 s, the end after 200 s.
+const TIMES: &[u8] = &[51, 4, 0, 0, 0, 200, 58, 4, 0, 0, 0, 20, 59, 4, 0, 0, 0, 100];
+
+/// An exchange that leads to a lease.
+fn leased(scene: &mut Scene, xid: u32) {
+    asks(scene, xid, 1);
+    scene.wait(Duration::from_millis(50));
+    tells(scene, xid, &says(2, &[TIMES, MASK, END]));
+    scene.wait(Duration::from_millis(50));
+    tells(scene, xid, &says(5, &[TIMES, MASK, END]));
+    scene.wait(Duration::from_secs(1));
+}
+
+/// Is the address there again?
+fn is_back(mut scene: Scene) -> Scene {
+    let asks = super::arp(1, (PEER_MAC, super::PEER), OWN);
+    scene.get(super::ethernet(MacAddr::BROADCAST, EtherType::ARP, &asks));
+    scene.alive()
+}
+
+/// Refusals while there is a lease: where nothing was asked, and on renewal.
+fn naks() -> Scene {
+    let mut scene = Scene::empty("dhcp_naks");
+    leased(&mut scene, XID);
+    // In BOUND.
+    for xid in [XID, XID ^ 7] {
+        tells(&mut scene, xid, &says(6, &[END]));
+    }
+    // In RENEWING: of another exchange, of another server, and its own.
+    scene.wait(Duration::from_secs(20));
+    asks(&mut scene, XID + 1, 3);
+    scene.wait(Duration::from_millis(50));
+    tells(&mut scene, XID, &says(6, &[END]));
+    tells(&mut scene, XID + 1, &[53, 1, 6, 54, 4, 10, 0, 0, 77, 255]);
+    tells(&mut scene, XID + 1, &says(6, &[END]));
+    scene.wait(Duration::from_millis(50));
+    scene.get(ping().frame());
+    scene.wait(Duration::from_millis(50));
+    leased(&mut scene, XID + 2);
+    is_back(scene).expect(12, &[("dhcp", "bound", 2), ("dhcp", "naks", 1)])
+}
+
+/// The server is gone until after the lease's end.
+fn vanishes() -> Scene {
+    let mut scene = Scene::empty("dhcp_vanishes");
+    leased(&mut scene, XID);
+    for (seconds, xid) in [(20, XID + 1), (80, XID + 2), (100, XID + 3)] {
+        scene.wait(Duration::from_secs(seconds));
+        asks(&mut scene, xid, 3);
+    }
+    scene.wait(Duration::from_secs(1));
+    // Nobody has the address now.
+    scene.get(ping().frame());
+    scene.wait(Duration::from_millis(50));
+    tells(&mut scene, XID + 3, &says(2, &[TIMES, MASK, END]));
+    scene.wait(Duration::from_millis(50));
+    tells(&mut scene, XID + 3, &says(5, &[TIMES, MASK, END]));
+    scene.wait(Duration::from_secs(1));
+    is_back(scene).expect(19, &[("dhcp", "bound", 2), ("dhcp", "expired", 1)])
 }
 
 fn offers() -> Scene {

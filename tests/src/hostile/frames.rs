@@ -13,6 +13,10 @@ pub(super) const OWN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 pub(super) const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 /// Its hardware address.
 pub(super) const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
+/// Somebody who means well.
+pub(super) const GOOD: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 8);
+/// Its hardware address.
+pub(super) const GOOD_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 8]);
 
 pub(super) const FIN: u8 = 1;
 pub(super) const SYN: u8 = 2;

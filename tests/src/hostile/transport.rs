@@ -2,31 +2,25 @@
 
 use std::time::Duration;
 
-use super::frames::{ACK, FIN, Ip, PSH, RST, SYN, Tcp, URG};
-use super::{IRS, ISS, Scene};
-use fata::traits::Protocol;
+use fata::traits::Instant;
+
+use super::frames::{ACK, FIN, PSH, RST, SYN, Tcp, URG};
+use super::{IRS, ISS, Scene, USUAL, written};
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![
         syn_options(),
         sack_lies(),
-        tiny_segments(),
         urgent(),
         flags(),
-        syn_flood(),
         windows(),
         acknowledgements(),
         resets(),
-        time_wait(),
+        low_mss(),
+        wrapping(),
+        slow_reader(),
+        no_window(),
     ]
-}
-
-/// MSS 1460 and SACK permitted.
-const USUAL: [u8; 8] = [2, 4, 5, 0xb4, 4, 2, 1, 1];
-
-/// Data of the application's, `at` bytes into its stream.
-fn written(port: u16, at: u32, len: usize) -> Tcp {
-    Tcp::new(port, ACK | PSH, ISS + 1 + at, IRS + 1).data(&vec![7; len])
 }
 
 fn syn_options() -> Scene {
@@ -47,8 +41,13 @@ fn syn_options() -> Scene {
         &[8, 9, 0, 0, 0, 1, 0, 0, 0],
         &[0, 2, 4, 0],
     ];
+    // Each connection lives, and carries 600 bytes in segments of what was
+    // understood: 536 bytes where that is nothing, never less than 88.
     for (port, options) in (5000..).zip(options) {
-        scene.get(Tcp::new(port, SYN, IRS, 0).options(options).frame());
+        scene.connect(port, options);
+        scene.sends(&written(port, 0, 600));
+        scene.wait(Duration::from_millis(1));
+        scene.get(Tcp::new(port, ACK, IRS + 1, ISS + 601).frame());
     }
     // A header that ends beyond the segment, and one that ends before itself.
     for offset in [0xf0, 0x40] {
@@ -56,7 +55,8 @@ fn syn_options() -> Scene {
         ip.payload[12] = offset;
         scene.get(super::frames::summed(ip, 16).frame());
     }
-    scene.alive().expect(17, &[("tcp", "malformed", 2)])
+    // 536: two segments. 88: seven. 1460: one.
+    scene.alive().expect(58, &[("tcp", "accepted", 14), ("tcp", "malformed", 2)])
 }
 
 fn sack_lies() -> Scene {
@@ -81,17 +81,7 @@ fn sack_lies() -> Scene {
     let option = [&[1, 5, 9], &una.to_be_bytes()[..], &[0; 3]].concat();
     scene.get(Tcp::new(5000, ACK, IRS + 1, una).options(&option).frame());
     scene.get(Tcp::new(5000, ACK, IRS + 1, una + 6000).frame());
-    scene.alive().expect(10, &[("tcp", "accepted", 1)])
-}
-
-fn tiny_segments() -> Scene {
-    let mut scene = Scene::new("tiny_segments");
-    scene.connect(5000, &USUAL);
-    for n in 0..80 {
-        scene.get(Tcp::new(5000, ACK, IRS + 3 + 2 * n, ISS + 1).data(b"x").frame());
-    }
-    scene.get(Tcp::new(5000, ACK | PSH, IRS + 1, ISS + 1).data(&[b'x'; 162]).frame());
-    scene.alive().expect(85, &[("tcp", "accepted", 1)])
+    scene.alive().expect(9, &[("tcp", "accepted", 1)])
 }
 
 fn urgent() -> Scene {
@@ -124,20 +114,6 @@ fn flags() -> Scene {
         11,
         &[("tcp", "bad_flags", 2), ("tcp", "bad_port", 2), ("tcp", "refused", 7), ("tcp", "stray", 11)],
     )
-}
-
-fn syn_flood() -> Scene {
-    let mut scene = Scene::new("syn_flood");
-    for n in 0..60u16 {
-        let src = [10, 0, 0, 20 + n as u8].into();
-        let syn = Tcp::new(1000 + 7 * n, SYN, u32::from(n) * 7919, 0);
-        scene.get(syn.in_ip(Ip::new(Protocol::TCP, &[]).from(src)).frame());
-    }
-    // Somebody who means it.
-    scene.connect(5000, &USUAL);
-    scene.get(Tcp::new(5000, ACK | PSH, IRS + 1, ISS + 1).data(b"hello").frame());
-    scene.wait(Duration::from_millis(100));
-    scene.alive().expect(65, &[("tcp", "accepted", 1)])
 }
 
 fn windows() -> Scene {
@@ -212,30 +188,116 @@ fn resets() -> Scene {
     )
 }
 
-fn time_wait() -> Scene {
-    let mut scene = Scene::new("time_wait");
-    scene.connect(5000, &USUAL);
+/// Acknowledges up to `ack`, with these blocks.
+fn sacks(port: u16, ack: u32, blocks: &[(u32, u32)]) -> Tcp {
+    let mut option = vec![1, 1, 5, 2 + 8 * blocks.len() as u8];
+    for (start, end) in blocks {
+        option.extend(start.to_be_bytes());
+        option.extend(end.to_be_bytes());
+    }
+    Tcp::new(port, ACK, IRS + 1, ack).options(&option)
+}
+
+/// Tiny segments, of which every other one is missing.
+fn low_mss() -> Scene {
+    let mut scene = Scene::new("low_mss");
+    scene.connect(5000, &[2, 4, 0, 48, 4, 2]);
+    scene.sends(&written(5000, 0, 7040));
+    let una = ISS + 1;
+    // The window grows until all is under way.
+    scene.wait(Duration::from_millis(5));
+    for acked in [440, 880, 1320, 1760] {
+        scene.get(Tcp::new(5000, ACK, IRS + 1, una + acked).frame());
+    }
+    // Twenty holes; and holes within segments.
+    for hole in 0..20 {
+        let at = una + 1760 + 88 + 176 * hole;
+        let newest: Vec<_> = (0..=hole.min(3)).map(|back| (at - 176 * back, at - 176 * back + 88)).collect();
+        scene.get(sacks(5000, una + 1760, &newest).frame());
+    }
+    for hole in 0..20 {
+        let at = una + 1761 + 2 * hole;
+        scene.get(sacks(5000, una + 1760, &[(at, at + 1)]).frame());
+    }
+    scene.get(Tcp::new(5000, ACK, IRS + 1, una + 7040).frame());
+    scene.served().expect(78, &[("tcp", "accepted", 2)])
+}
+
+/// Where the stack's numbers start for a SYN from `port` at `at`.
+fn initial(ports: std::ops::Range<u16>, at: Instant) -> Vec<(u16, u32)> {
+    let mut scene = Scene::new("");
+    scene.now = at;
+    ports.for_each(|port| scene.get_too(Tcp::new(port, SYN, IRS, 0).frame()));
+    let Ok((recording, _)) = scene.play() else { return Vec::new() };
+    let word = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap_or_default());
+    let answers = recording.frames().iter().filter(|frame| frame.bytes.get(47) == Some(&(SYN | ACK)));
+    answers.map(|frame| (word(&frame.bytes, 34) as u16, word(&frame.bytes, 38))).collect()
+}
+
+/// The numbers of both sides run over their end.
+fn wrapping() -> Scene {
+    let mut scene = Scene::new("wrapping");
+    // They grow by one in 4 µs (RFC 6528 §3): a port is chosen whose numbers
+    // end soon, and the moment when they are about to.
+    let begun = initial(5000..9000, scene.now);
+    let (port, start) = begun.into_iter().max_by_key(|(_, start)| *start).unwrap_or_default();
+    scene.wait(Duration::from_micros(4 * u64::from(u32::MAX - 2000 - start)));
+    let iss = initial(port..port + 1, scene.now).first().map_or(0, |(_, start)| *start);
+    let irs = u32::MAX - 1000;
+    let peer = |flags, seq: u32, ack: u32| Tcp::new(port, flags, irs.wrapping_add(seq), iss.wrapping_add(ack));
+    scene.get_too(Tcp::new(port, SYN, irs, 0).options(&USUAL).frame());
+    scene.sends(&Tcp::new(port, SYN | ACK, iss, irs.wrapping_add(1)));
+    scene.get(peer(ACK, 1, 1).frame());
+    // Out of order, across the end.
+    scene.get(peer(ACK, 1401, 1).data(&[2; 1400]).frame());
+    scene.get(peer(ACK, 1, 1).data(&[1; 1400]).frame());
+    let data = vec![7; 6000];
+    scene.sends(&Tcp::new(port, ACK | PSH, iss.wrapping_add(1), irs.wrapping_add(2801)).data(&data));
     scene.wait(Duration::from_millis(1));
-    scene.sends(&Tcp::new(5000, FIN | ACK, ISS + 1, IRS + 1));
-    scene.get(Tcp::new(5000, ACK, IRS + 1, ISS + 2).frame());
-    let last = Tcp::new(5000, FIN | ACK, IRS + 1, ISS + 2);
-    scene.get(last.frame());
-    // RFC 1337: a reset does not end it. The last segment again is answered.
-    scene.get(Tcp::new(5000, RST, IRS + 2, 0).frame());
+    // The second of its segments lies on the end, and is missing; a block the
+    // wrong way round says that all else has arrived.
+    for blocks in [&[(2921, 4381)][..], &[(2921, 5841)], &[(5841, 1461)]] {
+        let blocks: Vec<_> = blocks.iter().map(|(a, b)| (iss.wrapping_add(*a), iss.wrapping_add(*b))).collect();
+        let ack = sacks(port, iss.wrapping_add(1461), &blocks);
+        scene.get(Tcp { seq: irs.wrapping_add(2801), ..ack }.frame());
+    }
+    scene.wait(Duration::from_millis(20));
+    scene.get(peer(ACK, 2801, 6001).frame());
+    scene.served().expect(14, &[("tcp", "accepted", 2)])
+}
+
+/// Who reads slowly closes the window, and always says when it opens.
+fn slow_reader() -> Scene {
+    let mut scene = Scene::new("slow_reader");
+    scene.options.settings.receive_limit = 4000;
+    scene.options.pause = Duration::from_millis(500);
+    scene.connect(5000, &USUAL);
+    for round in 0..3 {
+        let at = IRS + 1 + 4000 * round;
+        for (offset, len) in [(0, 1460), (1460, 1460), (2920, 1080)] {
+            scene.get(Tcp::new(5000, ACK, at + offset, ISS + 1).data(&vec![1; len]).frame());
+        }
+        // Into the closed window.
+        scene.wait(Duration::from_millis(200));
+        scene.get(Tcp::new(5000, ACK, at + 4000, ISS + 1).data(b"x").frame());
+        scene.wait(Duration::from_millis(310));
+    }
     scene.wait(Duration::from_secs(1));
-    scene.get(last.frame());
-    // An old SYN opens nothing; one beyond all that was used does.
-    scene.wait(Duration::from_secs(1));
-    scene.get(Tcp::new(5000, SYN, IRS - 500, 0).frame());
-    scene.wait(Duration::from_secs(1));
-    scene.get(Tcp::new(5000, SYN, IRS + 100_000, 0).options(&USUAL).frame());
-    scene.alive().expect(
-        10,
-        &[
-            ("tcp", "accepted", 1),
-            ("tcp", "stray", 1),
-            ("tcp", "time_wait_acknowledged", 2),
-            ("tcp", "time_wait_reused", 1),
-        ],
-    )
+    scene.alive().expect(20, &[("tcp", "accepted", 1), ("tcp", "beyond_window", 3)])
+}
+
+/// A window that closes over what is under way, and stays closed, is probed
+/// for as long as the user said.
+fn no_window() -> Scene {
+    let mut scene = Scene::new("no_window");
+    scene.options.settings.user_timeout = Some(Duration::from_secs(20));
+    scene.connect(5000, &USUAL);
+    scene.sends(&written(5000, 0, 2000));
+    scene.get(Tcp::new(5000, ACK, IRS + 1, ISS + 1).window(0).frame());
+    for _ in 0..6 {
+        scene.wait(Duration::from_secs(5));
+        scene.get(Tcp::new(5000, ACK, IRS + 1, ISS + 1).window(0).frame());
+    }
+    scene.wait(Duration::from_secs(60));
+    scene.served().expect(20, &[("tcp", "accepted", 2), ("tcp", "timed_out", 1)])
 }
