@@ -4,7 +4,8 @@ use core::net::Ipv4Addr;
 
 use fata::prelude::Cidr;
 
-/// What the command line says: words apart by spaces.
+/// What the command line says: words apart by spaces. A guest has further ones
+/// from xenstore; what the command line says counts more.
 ///
 /// | word | means |
 /// |---|---|
@@ -23,10 +24,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// What `line` says. Without an address, or with the word `dhcp`, it is
-    /// DHCP.
+    /// What `line` says. It is DHCP without an address, or where the word
+    /// `dhcp` comes after it.
     pub fn parse(line: &str) -> Self {
-        let address = word(line, "ip").and_then(address).filter(|_| word(line, "dhcp").is_none());
+        let mut address = None;
+        for word in line.split_ascii_whitespace() {
+            match word.strip_prefix("ip=") {
+                Some(text) => address = self::address(text),
+                None if word == "dhcp" => address = None,
+                None => {}
+            }
+        }
         let gateway = word(line, "gw").and_then(|text| text.parse().ok());
         Self { address, gateway, panics: word(line, "panic").is_some() }
     }
@@ -62,6 +70,8 @@ mod tests {
         for none in ["", "ip=10.0.0.2/33", "ip=hello", "ip=10.0.0.2 dhcp", "ipx=1"] {
             assert_eq!(Config::parse(none).address, None, "{none}");
         }
+        let last = Config::parse("dhcp ip=10.0.0.9 gw=10.0.0.1 ip=10.0.0.2/16 gw=10.0.0.3");
+        assert_eq!((last.address, last.gateway), (config.address, Some(Ipv4Addr::new(10, 0, 0, 3))));
         assert!(Config::parse("a panic").panics && !Config::parse("panics").panics);
     }
 }

@@ -57,17 +57,18 @@ macro_rules! main {
         #[unsafe(no_mangle)]
         fn guest_main() -> ! {
             $crate::fata::os::xen::run(async |os| {
+                let line = $crate::fata::os::xen::words(os.store(), os.command_line()).await;
                 let net = match $crate::netif_xen_netfront::Netfront::<_, 1>::connect_with(
                     os,
                     0,
-                    $crate::netfront_options(os.command_line()),
+                    $crate::netfront_options(&line),
                 )
                 .await
                 {
                     Ok(net) => net,
                     Err(error) => panic!("no network: {error}"),
                 };
-                let config = $crate::Config::parse(os.command_line());
+                let config = $crate::Config::parse(&line);
                 if config.panics {
                     panic!("as the command line says");
                 }

@@ -51,7 +51,6 @@ pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
     // Nothing relocates the program; the hypervisor's calls use its stack.
     let mut flags = format!(
         "--cfg xen_guest -C relocation-model=static -C no-redzone=yes -C force-unwind-tables=no \
-         -C code-model=small \
          -C link-arg=--gc-sections -C link-arg=--build-id=none -C link-arg=-T{script}"
     );
     if target == HOST {
@@ -77,11 +76,11 @@ pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
 fn settings(application: &str, elf: &Path) -> String {
     let elf = elf.display();
     format!(
-        "# For `xl create`. The command line: ip=10.0.0.2/24 gw=10.0.0.1, or dhcp.\n\
+        "# For `xl create`. The command line: ip=10.0.0.2/24 gw=10.0.0.1; DHCP without.\n\
          name = \"{application}\"\n\
          type = \"pvh\"\n\
          kernel = \"{elf}\"\n\
-         cmdline = \"dhcp\"\n\
+         cmdline = \"\"\n\
          memory = 32\n\
          vcpus = 1\n\
          vif = [ \"bridge=xenbr0\" ]\n"

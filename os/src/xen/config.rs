@@ -1,9 +1,25 @@
-//! What a guest is told by its command line.
+//! What a guest is told by its command line and by xenstore.
 //!
-//! Words apart by spaces: `ip=10.0.0.2/24`, or `ip=10.0.0.2` with
-//! `netmask=255.255.255.0`; `gw=10.0.0.1`; `dhcp`.
+//! Words apart by spaces: `ip=10.0.0.2/24`; `gw=10.0.0.1`; `dhcp`.
 
+use alloc::string::String;
 use core::net::Ipv4Addr;
+
+use super::Store;
+
+/// Where xenstore has words for the guest, in its own directory.
+pub const WORDS: &str = "vm-data/config";
+
+/// What xenstore has at [`WORDS`], then what the command line `line` says: of
+/// words for the same, the last one counts. Where the node is missing, can't be
+/// read or is not UTF-8, the command line alone.
+pub async fn words(store: &Store, line: &str) -> String {
+    let told = store.read(WORDS).await.ok().and_then(|value| String::from_utf8(value).ok());
+    let mut words = told.unwrap_or_default();
+    words.push(' ');
+    words.push_str(line);
+    words
+}
 
 /// The value of `key=value` in a command line; empty for a word `key` alone.
 /// The last one counts.

@@ -56,7 +56,7 @@ use rand_core::CryptoRng;
 use traits::Clock;
 
 pub use bottom::{Alone, Xen};
-pub use config::{address, gateway, word};
+pub use config::{WORDS, address, gateway, word, words};
 pub use console::Console;
 pub use events::Channel;
 #[cfg(xen_guest)]

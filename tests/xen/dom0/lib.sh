@@ -5,12 +5,15 @@ step() { echo "XEN-TEST:   $* [$(cut -d ' ' -f 1 /proc/uptime)]"; }
 fail() { echo "XEN-TEST:   FAILED: $*"; exit 1; }
 
 # start NAME PROGRAM NUMBER WORDS [SETTING...]: a guest whose device has the
-# address …:NUMBER.
+# address …:NUMBER. With TOLD in the environment, xenstore has that for it.
 start() {
     local name=$1 program=$2 number=$3 words=$4; shift 4
-    xl create -q "/guest/$program.cfg" "name='$name'" "kernel='/guest/$program.elf'" "cmdline='$words'" \
+    xl create -q ${TOLD:+-p} "/guest/$program.cfg" "name='$name'" "kernel='/guest/$program.elf'" "cmdline='$words'" \
         "vif=['mac=00:16:3e:00:00:$number,bridge=xenbr0,script=vif-test']" "on_crash='preserve'" "$@" ||
         fail "$name was not created"
+    [ -z "$TOLD" ] && return
+    xenstore-write "/local/domain/$(xl domid "$name")/vm-data/config" "$TOLD" && xl unpause "$name" ||
+        fail "$name was not told"
 }
 # Waits for an answer, for at most 60 s.
 answers() {

@@ -140,6 +140,18 @@ fn values_are_written_and_read() {
 }
 
 #[test]
+fn the_command_line_has_the_last_word() {
+    use crate::xen::config::{WORDS, word, words};
+    let (store, mut daemon, _) = pair();
+    assert_eq!(finish(&store, &mut daemon, words(&store, "ip=a")), " ip=a");
+    finish(&store, &mut daemon, store.write(WORDS, b"ip=b gw=c")).unwrap();
+    let told = finish(&store, &mut daemon, words(&store, "ip=a"));
+    assert_eq!((word(&told, "ip"), word(&told, "gw")), (Some("a"), Some("c")));
+    finish(&store, &mut daemon, store.write(WORDS, b"ip=\xff")).unwrap();
+    assert_eq!(finish(&store, &mut daemon, words(&store, "ip=a")), " ip=a");
+}
+
+#[test]
 fn what_is_longer_than_the_ring_passes_in_pieces() {
     let (store, mut daemon, _) = pair();
     let long: Vec<u8> = (0..4090_u32).map(|i| i as u8).collect();
