@@ -11,6 +11,9 @@
 //! - [`Comparison`] says how that differs from what the host sent then, for a
 //!   person to read.
 //!
+//! It needs std: captures are files, written and read through [`std::io`], and
+//! `pcap-file`, which knows their formats, needs it too.
+//!
 //! ```
 //! use std::pin::pin;
 //!
