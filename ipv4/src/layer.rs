@@ -16,8 +16,9 @@ use crate::header::HEADER_LEN;
 use crate::icmp::{ErrorToSend, Limit};
 use crate::ident::Secret;
 use crate::igmp::Groups;
-use crate::path_mtu::PathMtus;
+use crate::path_mtu::{Learnt, PathMtus};
 use crate::recent::Recent;
+use crate::stats::Count;
 use crate::stats::{Counters, Statistics};
 
 /// IPv4 with ICMP over the Ethernet layer `E`.
@@ -322,6 +323,17 @@ where
         match route.to {
             To::Host(hop) => self.ethernet.confirm(hop),
             To::Mac(_) | To::Broadcast => {}
+        }
+    }
+
+    fn learn_path_mtu(&self, dst: Ipv4Addr, mtu: u16) {
+        match self.paths.borrow_mut().learn(dst, mtu, self.ethernet.now()) {
+            Learnt::Nothing => {}
+            Learnt::Lowered => self.counters.add(Count::PathMtuLowered),
+            Learnt::LoweredAndEvicted => {
+                self.counters.add(Count::PathMtuLowered);
+                self.counters.add(Count::PathMtuEvicted);
+            }
         }
     }
 

@@ -81,7 +81,8 @@ impl<const N: usize> PathMtus<N> {
             return Learnt::Nothing;
         }
         self.0.retain(|entry| entry.expires > now);
-        let below_floor = mtu < MIN_PATH_MTU;
+        // The floor itself may be what was made of less.
+        let below_floor = mtu <= MIN_PATH_MTU;
         let mtu = mtu.max(MIN_PATH_MTU);
         let expires = now + PATH_MTU_AGE;
         if let Some(entry) = self.0.iter_mut().find(|entry| entry.dst == dst) {

@@ -11,7 +11,11 @@ use wire::Protocol;
 /// A router says that a packet of `len` bytes to `dst` was too long for a link
 /// of `mtu`.
 fn too_long(dst: Ipv4Addr, len: u16, mtu: u16) -> Make {
-    let quote = make(ME, dst, 6, pattern(8)).with(|p| {
+    too_long_for(17, dst, len, mtu)
+}
+
+fn too_long_for(protocol: u8, dst: Ipv4Addr, len: u16, mtu: u16) -> Make {
+    let quote = make(ME, dst, protocol, pattern(8)).with(|p| {
         p.total = Some(len);
         p.fragment = DF;
     });
@@ -131,4 +135,14 @@ fn the_table_is_bounded() {
     let none = Box::new(Ipv4::<_, 0, 0, 1, 0>::with_capacity(&link));
     none.set_ipv4(ME);
     assert_eq!(told(&feed(&*none, &too_long(FAR, 1_500, 1_000))), 1_000);
+}
+
+#[test]
+fn what_is_said_of_tcp_is_believed_when_tcp_does() {
+    let link = Link::default();
+    let i = layer(&link);
+    assert_eq!(told(&feed(&i, &too_long_for(6, FAR, 1_500, 1_400))), 1_400);
+    assert_eq!((mtu(&i, FAR), i.statistics().path_mtu_lowered), (1_500, 0));
+    i.learn_path_mtu(FAR, 1_400);
+    assert_eq!((mtu(&i, FAR), i.statistics().path_mtu_lowered), (1_400, 1));
 }

@@ -97,9 +97,14 @@ on_both! {
             flow.write_all(&data).await.unwrap();
             traits::Layer::poll(net.a(), net.clock.now(), std::task::Waker::noop());
             let quote = net.hosts[0].ip.sent.borrow().iter().find(|s| s.bytes.len() > 980).unwrap().bytes[..8].to_vec();
-            net.hosts[0].ip.mtu.set(1000);
+            // Nobody believes who did not see the segment.
+            let mut forged = quote.clone();
+            forged[4] ^= 0x80;
+            error(net.a(), IcmpErrorKind::FragmentationNeeded { mtu: 1000 }, &forged);
+            assert_eq!(net.hosts[0].ip.mtu.get(), 1500);
             let started = net.clock.now();
             error(net.a(), IcmpErrorKind::FragmentationNeeded { mtu: 1000 }, &quote);
+            assert_eq!(net.hosts[0].ip.mtu.get(), 1000);
             flow.flush().await.unwrap();
             assert!(net.clock.now().duration_since(started) < SECOND, "no timeout was needed");
             flow.close().await.unwrap();

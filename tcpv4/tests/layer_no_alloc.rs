@@ -121,6 +121,7 @@ impl Ip for End<'_> {
     }
     fn leave_group(&self, _: Ipv4Addr) {}
     fn confirm(&self, _: Ipv4Addr) {}
+    fn learn_path_mtu(&self, _: Ipv4Addr, _: u16) {}
     fn forget_path_mtu(&self, _: Ipv4Addr) {}
 }
 

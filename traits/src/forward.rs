@@ -74,6 +74,7 @@ forward! {
         fn join_group(&self, group: Ipv4Addr) -> Result<(), SendError>;
         fn leave_group(&self, group: Ipv4Addr);
         fn confirm(&self, dst: Ipv4Addr);
+        fn learn_path_mtu(&self, dst: Ipv4Addr, mtu: u16);
         fn forget_path_mtu(&self, dst: Ipv4Addr);
     }
     impl Datagrams {

@@ -93,6 +93,14 @@ pub trait Ip: Layer {
     /// Says that packets reach `dst`: the next hop needs no refreshing.
     fn confirm(&self, dst: Ipv4Addr);
 
+    /// Believes a report that packets to `dst` may have `mtu` bytes at most.
+    ///
+    /// For a protocol whose packets carry a number that only the path knows:
+    /// the layer hands such a report up without believing it, and learns from
+    /// it when it was found to be about a packet under way (RFC 8201 §4 asks
+    /// for as much, RFC 5927 §7.2 tells why).
+    fn learn_path_mtu(&self, dst: Ipv4Addr, mtu: u16);
+
     /// Forgets the path MTU learnt for `dst`, so that it is looked for anew.
     fn forget_path_mtu(&self, dst: Ipv4Addr);
 }

@@ -100,6 +100,7 @@ impl Ip for Last {
     }
     fn leave_group(&self, _: Ipv4Addr) {}
     fn confirm(&self, _: Ipv4Addr) {}
+    fn learn_path_mtu(&self, _: Ipv4Addr, _: u16) {}
     fn forget_path_mtu(&self, _: Ipv4Addr) {}
 }
 

@@ -1,13 +1,13 @@
 //! What is done with messages received, and errors sent.
 
-use traits::{Cast, Ethernet, Header, IcmpError, IcmpErrorKind, LinkCast, Packet, TxMeta};
+use traits::{Cast, Ethernet, Header, IcmpError, IcmpErrorKind, Ip as _, LinkCast, Packet, TxMeta};
 use wire::{Protocol, checksum};
 
 use super::message::{ErrorToSend, ICMP_HEADER_LEN, Kind, classify, is_error, make_echo_reply};
 use crate::addressing::is_host;
 use crate::header::{HEADER_LEN, HeaderFields, MAX_HEADER_LEN, parse_quote};
 use crate::input::Control;
-use crate::path_mtu::{Learnt, MIN_PATH_MTU, PathMtus};
+use crate::path_mtu::{MIN_PATH_MTU, PathMtus};
 use crate::stats::Count;
 use crate::{Ipv4, MAX_ERROR_LEN};
 
@@ -31,7 +31,7 @@ where
             Kind::EchoRequest => Err(self.echo(packet)),
             Kind::Error(error) => self.icmp_error(packet, data, |_, _| Ok(error)),
             Kind::FragmentationNeeded { mtu } => self.icmp_error(packet, data, |layer, quoted| {
-                layer.learn_path_mtu(quoted.fields, quoted.total_length, mtu)
+                layer.path_too_long(quoted.fields, quoted.total_length, mtu)
             }),
             Kind::Ignored => Err(Count::IcmpIgnored),
             Kind::Other => Ok(Control::Message),
@@ -91,8 +91,9 @@ where
     /// RFC 1191 §3, §6.3: believes a router that says how long a packet may
     /// be, within reason. Who forges a report without having seen the packet
     /// gets no further than [`MIN_PATH_MTU`], for
-    /// [`PATH_MTU_AGE`](crate::PATH_MTU_AGE).
-    fn learn_path_mtu(
+    /// [`PATH_MTU_AGE`](crate::PATH_MTU_AGE); and nowhere where the packet was
+    /// TCP's, which looks whether it is under way first.
+    fn path_too_long(
         &self,
         quoted: HeaderFields,
         quoted_len: u16,
@@ -104,14 +105,8 @@ where
         let possible = quoted.fragmentation.dont_fragment() && usize::from(quoted_len) <= device;
         let mtu =
             PathMtus::<PATHS>::judge(quoted_len, reported).filter(|_| possible).ok_or(Count::IcmpBadQuote)?;
-        let now = self.ethernet.now();
-        match self.paths.borrow_mut().learn(quoted.dst, mtu, now) {
-            Learnt::Nothing => {}
-            Learnt::Lowered => self.counters.add(Count::PathMtuLowered),
-            Learnt::LoweredAndEvicted => {
-                self.counters.add(Count::PathMtuLowered);
-                self.counters.add(Count::PathMtuEvicted);
-            }
+        if quoted.protocol != Protocol::TCP {
+            self.learn_path_mtu(quoted.dst, mtu);
         }
         Ok(IcmpErrorKind::FragmentationNeeded { mtu: mtu.max(MIN_PATH_MTU) })
     }

@@ -24,14 +24,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 let woken = held.wake_for(outcome.events);
                 match (outcome.dropped, error.kind) {
                     (Some(_), _) => self.counters.icmp_ignored.count(),
-                    (None, IcmpErrorKind::FragmentationNeeded { .. }) => self.counters.icmp_too_long.count(),
+                    (None, IcmpErrorKind::FragmentationNeeded { mtu }) => {
+                        self.counters.icmp_too_long.count();
+                        // What was too long is sent again, by this MTU.
+                        self.ip.learn_path_mtu(error.dst, mtu);
+                    }
                     (None, _) => self.counters.icmp_soft.count(),
                 }
                 if outcome.events.contains(crate::connection::Events::FAILED) {
                     self.count_failure(held.machine.failure());
                 }
-                // What was too long is sent again, by the MTU that the layer
-                // below has learnt.
                 state.mark(slot);
                 Some(woken)
             }

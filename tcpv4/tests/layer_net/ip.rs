@@ -217,6 +217,10 @@ impl Ip for MockIp {
         self.confirmed.set(self.confirmed.get() + 1);
     }
 
+    fn learn_path_mtu(&self, _: Ipv4Addr, mtu: u16) {
+        self.mtu.set(usize::from(mtu));
+    }
+
     fn forget_path_mtu(&self, _: Ipv4Addr) {}
 }
 
