@@ -8,6 +8,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 /// The form of a connection's memory.
 pub trait Backing {
@@ -353,6 +354,19 @@ impl<B: Bytes> Ring<B> {
         if let Some(to) = all.get_mut(..second.len()).filter(|to| !to.is_empty()) {
             to.copy_from_slice(second);
         }
+    }
+
+    /// Bytes that are free behind those in use, in one piece.
+    pub fn free_in_one_piece(&self) -> usize {
+        let free = self.capacity().saturating_sub(self.len());
+        free.min(self.capacity() - self.position(self.len()))
+    }
+
+    /// The bytes `range`, counted from the head on, to be written; none where
+    /// they are not in one piece.
+    pub fn piece_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        let start = self.position(range.start);
+        self.bytes.as_mut().get_mut(start..start + range.len()).unwrap_or_default()
     }
 
     /// Up to `len` bytes from `offset` behind the head on, in two pieces.

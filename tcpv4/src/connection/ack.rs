@@ -143,6 +143,7 @@ impl<B: Backing> Connection<B> {
         self.snd.una += news.acked;
         if let Some(busy) = self.busy.get_mut() {
             busy.send.acknowledged(bytes);
+            busy.totals.bytes_acknowledged = busy.totals.bytes_acknowledged.wrapping_add(u64::from(bytes));
             busy.small_end = busy.small_end.filter(|end| end.after(self.snd.una));
         }
         self.retries = 0;

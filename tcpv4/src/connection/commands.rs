@@ -14,16 +14,20 @@ impl<B: Backing> Connection<B> {
     /// The [`Failure`] that ended the connection; [`Failure::Aborted`] too
     /// when this side has closed.
     pub fn write(&mut self, _now: Instant, bytes: &[u8]) -> Result<usize, Failure> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
-        }
-        if !self.state.can_write() || self.flags.contains(Flags::FIN) {
-            return Err(Failure::Aborted);
-        }
+        self.check_writing()?;
         let (limit, memory) = (self.send_limit(), self.send_memory());
         let count = self.busy.get_or_default().send.write(bytes, limit, memory);
         self.flags.set(Flags::FULL, count < bytes.len());
         Ok(count)
+    }
+
+    /// Whether the user may write.
+    pub(super) fn check_writing(&self) -> Result<(), Failure> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if self.state.can_write() && !self.flags.contains(Flags::FIN) => Ok(()),
+            None => Err(Failure::Aborted),
+        }
     }
 
     /// Moves data that was received into `buffer` and returns how many bytes.

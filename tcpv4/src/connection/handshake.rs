@@ -45,7 +45,7 @@ impl<B: Backing> Connection<B> {
             sent_at: Stamp::of(now),
             liveness: Instant::MAX,
             limits: Limits::default(),
-            retransmissions: 0,
+            past: Default::default(),
             busy: Default::default(),
         };
         connection.give_buffers(buffers);

@@ -69,6 +69,7 @@ impl<B: Backing> Connection<B> {
             outcome.events = self.acknowledged(now, segment, ack);
         }
         if !segment.payload.is_empty() {
+            self.busy.get_or_default().totals.received(segment);
             let (events, dropped) = self.take_next(now, segment, segment.payload);
             outcome.events |= events;
             outcome.dropped = dropped;

@@ -20,6 +20,7 @@ mod state;
 mod text;
 mod timeout;
 mod timers;
+mod totals;
 mod transmitted;
 
 use bitflags::bitflags;
@@ -28,6 +29,7 @@ use traits::Instant;
 pub use info::Info;
 pub use outcome::{Dropped, Events, Failure, Outcome};
 pub use settings::{Budget, Buffers, Keepalive, Open, Passive, Remains, Settings};
+pub(crate) use shell::SendLoan;
 pub use state::State;
 
 use crate::SeqNum;
@@ -40,6 +42,7 @@ use crate::send::SendWindow;
 use busy::Busy;
 use limits::Limits;
 use stamp::Stamp;
+use totals::Totals;
 
 /// One connection, without I/O: time and segments go in; segments to send,
 /// events and a deadline come out.
@@ -97,8 +100,9 @@ pub struct Connection<B: Backing> {
     /// The one timer that an idle connection may have.
     liveness: Instant,
     limits: Limits,
-    /// Segments sent again.
-    retransmissions: u32,
+    /// What was counted before the connection was last idle; nothing on one
+    /// that never carried data.
+    past: B::Side<Totals>,
     busy: B::Side<Busy<B>>,
 }
 
@@ -201,8 +205,8 @@ impl<B: Backing> Connection<B> {
         self.state == State::Closed && !self.flags.contains(Flags::RESET_DUE)
     }
 
-    /// Bytes of memory held beyond the size of the type: buffers and what
-    /// comes with being busy. In fixed memory, 0.
+    /// Bytes of memory held beyond the size of the type for data: buffers and
+    /// what comes with being busy. In fixed memory, 0.
     pub fn held(&self) -> usize {
         self.busy.held() + self.busy.get().map_or(0, Busy::held)
     }

@@ -1,10 +1,15 @@
 //! What the layer around a connection needs beside the contract.
 
+use core::ops::Range;
+
 use traits::Instant;
 
-use super::Connection;
+use super::{Connection, Failure, Flags};
 use crate::buffer::{Backing, Bytes, Ring, Side};
 use crate::receive::Urgency;
+
+/// A send buffer, and what may be written of it.
+pub(crate) type SendLoan<B> = (Ring<<B as Backing>::Bytes>, Range<usize>);
 
 impl<B: Backing> Connection<B> {
     /// Whether an acknowledgement is to be sent now, as after a read that
@@ -18,6 +23,33 @@ impl<B: Backing> Connection<B> {
     /// else is received.
     pub(crate) fn swap_received(&mut self, ring: &mut Ring<B::Bytes>) {
         self.busy.get_or_default().receive.swap(ring);
+    }
+
+    /// Takes the send buffer out, for its next bytes to be written in place,
+    /// with the range behind its head that may be; `None` when there is no
+    /// room. Until it is [given back](Self::give_send_back) no segment may be
+    /// taken or sent.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`write`](Self::write).
+    pub(crate) fn lend_send(&mut self, most: usize) -> Result<Option<SendLoan<B>>, Failure> {
+        self.check_writing()?;
+        let limit = self.send_limit();
+        let loan = self.busy.get_or_default().send.lend(most, limit);
+        self.flags.set(Flags::FULL, loan.is_none());
+        Ok(loan)
+    }
+
+    /// Takes the send buffer back, with `count` bytes more in use; with none
+    /// at all, if the connection has ended meanwhile.
+    pub(crate) fn give_send_back(&mut self, ring: Ring<B::Bytes>, count: usize) {
+        let queue = &mut self.busy.get_or_default().send;
+        queue.give_back(ring, count);
+        if !self.state.can_write() {
+            queue.clear();
+            self.release();
+        }
     }
 
     /// Puts what was received into `ring`, which is empty: by a swap, unless

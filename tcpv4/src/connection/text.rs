@@ -79,6 +79,7 @@ impl<B: Backing> Connection<B> {
 
     /// Seventh: data, trimmed to what is new and within the window.
     fn data(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(Events, Option<Dropped>), Outcome> {
+        self.busy.get_or_default().totals.received(segment);
         let nxt = self.rcv.nxt;
         let old = nxt.since(segment.seq) as usize;
         let Some(payload) = segment.payload.get(old..).filter(|payload| !payload.is_empty()) else {
@@ -118,6 +119,7 @@ impl<B: Backing> Connection<B> {
         segment: &Segment<'_>,
         payload: &[u8],
     ) -> (Events, Option<Dropped>) {
+        let before = self.rcv.nxt;
         let busy = self.busy.get_or_default();
         let taken = busy.receive.push(payload, self.limits.receive);
         self.rcv.nxt += taken as u32;
@@ -128,6 +130,8 @@ impl<B: Backing> Connection<B> {
             // It fills a hole, or some of it.
             self.acks.now();
         }
+        let received = u64::from(self.rcv.nxt.since(before));
+        busy.totals.bytes_received = busy.totals.bytes_received.wrapping_add(received);
         let size = segment.segment_size.map_or(segment.payload.len(), |size| usize::from(size.get()));
         self.acks.data(size.min(segment.payload.len()), self.rcv.nxt.since(self.rcv.acked));
         if self.acks.due == Urgency::Delayed && self.timer(Timer::DelayedAck).is_none() {

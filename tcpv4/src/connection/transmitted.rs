@@ -52,6 +52,7 @@ impl<B: Backing> Connection<B> {
         let end = transmit.end();
         let len = end.since(transmit.seq);
         let busy = self.busy.get_or_default();
+        busy.totals.sent(transmit);
         busy.scoreboard.sent(now, transmit.seq, len);
         if busy.recovery.phase == Phase::Recovery {
             busy.recovery.prr.sent(len);
@@ -81,8 +82,8 @@ impl<B: Backing> Connection<B> {
         let len = end.since(start);
         let nxt = self.snd.nxt;
         self.path_probe_lost(now, start, end);
-        self.retransmissions = self.retransmissions.wrapping_add(1);
         let busy = self.busy.get_or_default();
+        busy.totals.sent(transmit);
         busy.scoreboard.retransmitted(now, start, end);
         busy.recovery.undo.retransmitted(Self::millis(now), len);
         if busy.recovery.phase == Phase::Recovery {

@@ -9,10 +9,12 @@ mod split;
 use core::fmt;
 use core::future::poll_fn;
 use core::net::SocketAddrV4;
+use core::time::Duration;
 
 use traits::{ConnectError, Connections, FlowError, Ip};
 
-use crate::connection::{Info, Settings};
+use crate::congestion::Algorithm;
+use crate::connection::{Info, Keepalive, Settings};
 use crate::layer::{ConnectionId, Tcp};
 use crate::storage::Storage;
 
@@ -120,6 +122,27 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
         self.handle.write(bytes).await
     }
 
+    /// Waits for room in the send buffer and lends it to `fill`, to be written
+    /// in place: nothing is copied. `fill` returns how many bytes it has
+    /// written from the start on (more than lent counts as all; 0 sends
+    /// nothing) and a result.
+    ///
+    /// What is lent, one byte at least, may be less than all the room there
+    /// is, where that is not in one piece, and holds whatever was there before.
+    /// `fill` may call back into the layer. Until it returns, the connection
+    /// itself stands still: what arrives for it then counts as lost on the way
+    /// ([`reentered`](crate::Statistics::reentered)). When the future is
+    /// dropped before it completes, `fill` was not called; of a `fill` that
+    /// panics nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`]; then `fill` was not called.
+    pub async fn write_with<R>(&mut self, fill: impl FnOnce(&mut [u8]) -> (usize, R)) -> Result<R, FlowError> {
+        self.end_nodelay_once();
+        self.handle.write_with(fill).await
+    }
+
     /// Queues all of `bytes`. When the future is dropped before it completes,
     /// some part may have been queued.
     ///
@@ -195,9 +218,44 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     }
 
     /// Whether small segments are sent at once, instead of being gathered
-    /// while others are under way (Nagle's algorithm).
+    /// while others are under way (Nagle's algorithm, RFC 9293 §3.7.4). What
+    /// was gathered goes at once.
     pub fn set_nodelay(&mut self, nodelay: bool) {
         self.set_settings(Settings { nodelay, ..self.settings });
+    }
+
+    /// When to ask a silent peer whether it is still there (RFC 9293 §3.8.4);
+    /// `None`: never. The silence counts from now on.
+    pub fn set_keepalive(&mut self, keepalive: Option<Keepalive>) {
+        self.set_settings(Settings { keepalive, ..self.settings });
+    }
+
+    /// How long data may stay unacknowledged before the connection is given
+    /// up (RFC 5482), in milliseconds, 1 at least; `None` for 15
+    /// retransmissions. Looked at when the retransmission timer fires.
+    pub fn set_user_timeout(&mut self, user_timeout: Option<Duration>) {
+        self.set_settings(Settings { user_timeout, ..self.settings });
+    }
+
+    /// The most bytes kept that are written and not yet acknowledged, 1 to
+    /// 2³⁰; in fixed memory, the buffer's size at most. Below what is kept
+    /// already, nothing more is taken until that is acknowledged.
+    pub fn set_send_limit(&mut self, send_limit: u32) {
+        self.set_settings(Settings { send_limit, ..self.settings });
+    }
+
+    /// The most bytes kept that are received and not yet read, 1 to 2³⁰; in
+    /// fixed memory, the buffer's size at most. The window that the peer was
+    /// told is not taken back: a smaller limit comes with what it sends
+    /// (RFC 9293 §3.8.6). Nor can the window grow beyond the scale of the
+    /// handshake, which the layer's [settings](Tcp::set_settings) chose.
+    pub fn set_receive_limit(&mut self, receive_limit: u32) {
+        self.set_settings(Settings { receive_limit, ..self.settings });
+    }
+
+    /// The congestion control. It begins with the window of the one before.
+    pub fn set_congestion(&mut self, congestion: Algorithm) {
+        self.set_settings(Settings { congestion, ..self.settings });
     }
 
     fn end_nodelay_once(&mut self) {

@@ -9,8 +9,8 @@ use traits::{ConnectError, FlowError, Ip};
 
 use super::Handle;
 use crate::buffer::{Backing, Ring};
-use crate::connection::{self, Failure, Info, Settings};
-use crate::layer::{ConnectionId, Held, Owner, State, Tcp, Want};
+use crate::connection::{self, Failure, Info, SendLoan, Settings};
+use crate::layer::{ConnectionId, Held, Lent, Owner, State, Tcp, Want};
 use crate::storage::Storage;
 
 /// What a connection may write at once while memory is short.
@@ -38,6 +38,19 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
 
     pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize, FlowError> {
         poll_fn(|context| self.tcp.poll_write(self.id, bytes, context)).await
+    }
+
+    pub(super) async fn write_with<R>(
+        &self,
+        fill: impl FnOnce(&mut [u8]) -> (usize, R),
+    ) -> Result<R, FlowError> {
+        let (ring, free) = poll_fn(|context| self.tcp.poll_send_loan(self.id, context)).await?;
+        let mut lending = Lending { tcp: self.tcp, id: self.id, ring, filled: 0 };
+        let bytes = lending.ring.piece_mut(free);
+        let room = bytes.len();
+        let (filled, result) = fill(bytes);
+        lending.filled = filled.min(room);
+        Ok(result)
     }
 
     pub(super) async fn write_all(&self, bytes: &[u8]) -> Result<(), FlowError> {
@@ -73,7 +86,7 @@ impl<I: Ip, S: Storage> Loan<'_, I, S> {
     fn swap(&mut self) {
         if let Some(held) = self.tcp.state.borrow_mut().get_mut(self.id) {
             held.machine.swap_received(&mut self.ring);
-            held.lent = !held.lent;
+            held.lent.toggle(Lent::RECEIVED);
         }
     }
 }
@@ -88,6 +101,28 @@ impl<I: Ip, S: Storage> Drop for Loan<'_, I, S> {
         let used = if held.machine.failure().is_some() { usize::MAX } else { self.used };
         held.machine.consume(now, used);
         self.tcp.was_read(state, self.id);
+    }
+}
+
+/// The send buffer, while its writer fills it: outside of the state, so that
+/// the writer may call back into the layer. Goes back when dropped; of a
+/// writer that panicked nothing is sent.
+struct Lending<'t, I: Ip, S: Storage> {
+    tcp: &'t Tcp<I, S>,
+    id: ConnectionId,
+    ring: Ring<<S::Backing as Backing>::Bytes>,
+    /// Bytes written to it.
+    filled: usize,
+}
+
+impl<I: Ip, S: Storage> Drop for Lending<'_, I, S> {
+    fn drop(&mut self) {
+        let ring = core::mem::take(&mut self.ring);
+        let mut state = self.tcp.state.borrow_mut();
+        let Some(held) = state.get_mut(self.id) else { return };
+        held.lent.remove(Lent::SEND);
+        held.machine.give_send_back(ring, self.filled);
+        self.tcp.changed(state, self.id);
     }
 }
 
@@ -224,6 +259,33 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         context: &Context<'_>,
     ) -> Poll<Result<usize, FlowError>> {
         let now = self.ip.now();
+        self.poll_writer(id, context, |held, most| {
+            let count = held.machine.write(now, bytes.get(..most).unwrap_or(bytes))?;
+            Ok((count > 0 || bytes.is_empty()).then_some(count))
+        })
+    }
+
+    fn poll_send_loan(
+        &self,
+        id: ConnectionId,
+        context: &Context<'_>,
+    ) -> Poll<Result<SendLoan<S::Backing>, FlowError>> {
+        self.poll_writer(id, context, |held, most| {
+            let loan = held.machine.lend_send(most)?;
+            held.lent.set(Lent::SEND, loan.is_some());
+            Ok(loan)
+        })
+    }
+
+    /// What `attempt` makes of a connection to which so many bytes may be
+    /// written; waits while that is nothing.
+    #[inline]
+    fn poll_writer<R>(
+        &self,
+        id: ConnectionId,
+        context: &Context<'_>,
+        attempt: impl FnOnce(&mut Held<S>, usize) -> Result<Option<R>, Failure>,
+    ) -> Poll<Result<R, FlowError>> {
         let mut state = self.state.borrow_mut();
         let free = state.limits.bytes.saturating_sub(state.bytes);
         let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(FlowError::Closed)) };
@@ -238,13 +300,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             _ if held.machine.is_flushed() => (SHORT_WRITE, Want::FLUSH),
             _ => (0, Want::FLUSH),
         };
-        match held.machine.write(now, bytes.get(..most).unwrap_or(bytes)) {
+        match attempt(held, most) {
             Err(failure) => return Poll::Ready(Err(failure.flow_error())),
-            Ok(count) if count > 0 || bytes.is_empty() => {
+            Ok(Some(done)) => {
                 self.changed(state, id);
-                return Poll::Ready(Ok(count));
+                return Poll::Ready(Ok(done));
             }
-            Ok(_) => {}
+            Ok(None) => {}
         }
         held.wants = want;
         let displaced = register(&mut held.writer, context.waker());

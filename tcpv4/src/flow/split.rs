@@ -84,6 +84,15 @@ impl<I: Ip, S: Storage> WriteHalf<'_, I, S> {
         self.flow.write(bytes).await
     }
 
+    /// Writes as [`Flow::write_with`].
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn write_with<R>(&mut self, fill: impl FnOnce(&mut [u8]) -> (usize, R)) -> Result<R, FlowError> {
+        self.flow.write_with(fill).await
+    }
+
     /// Writes as [`Flow::write_all`].
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use traits::{IcmpError, IcmpErrorKind, Ip};
 
-use super::Tcp;
+use super::{Lent, Tcp};
 use crate::SeqNum;
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
@@ -20,6 +20,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let woken = match state.find(hash, &tuple) {
             Some(Entry::Connection(slot)) => {
                 let Some(held) = state.connections.get_mut(slot) else { return };
+                if held.lent.contains(Lent::SEND) {
+                    return self.counters.reentered.count();
+                }
                 let outcome = held.machine.handle_icmp(now, error.kind, seq);
                 let woken = held.wake_for(outcome.events);
                 match (outcome.dropped, error.kind) {

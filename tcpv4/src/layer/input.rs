@@ -3,7 +3,7 @@
 use traits::{Cast, Inbound, Instant, Ip, Packet};
 
 use super::state::{Woken, initial_window};
-use super::{ConnectionId, Owner, State, Tcp};
+use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open::{self, HalfOpen};
 use crate::listener::Accept;
@@ -139,11 +139,14 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             self.counters.no_memory.count();
         }
         let Some(held) = state.connections.get_mut(slot) else { return Next::Done };
-        if held.lent {
+        if !held.lent.is_empty() {
             self.counters.reentered.count();
+            if held.lent.contains(Lent::SEND) {
+                return Next::Done;
+            }
         }
         let without_data;
-        let segment = if (short || held.lent) && !segment.payload.is_empty() {
+        let segment = if (short || held.lent.contains(Lent::RECEIVED)) && !segment.payload.is_empty() {
             // What it acknowledges counts all the same.
             let control = segment.control.filter(|control| *control == Control::Rst);
             without_data = Segment { payload: &[], control, ..*segment };

@@ -26,7 +26,7 @@ use crate::storage::{Fixed, Limits, Memory, Storage};
 
 pub use list::Remembered;
 pub use state::ConnectionId;
-pub(crate) use state::{Held, Owner, State, Want};
+pub(crate) use state::{Held, Lent, Owner, State, Want};
 
 /// TCP over an [`Ip`].
 ///

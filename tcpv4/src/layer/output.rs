@@ -7,7 +7,7 @@ use wire::{Checksum, Protocol};
 
 use super::open::MTU_UNKNOWN;
 use super::state::{Woken, initial_window};
-use super::{ConnectionId, Owner, State, Tcp};
+use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::Mss;
 use crate::connection::Budget;
 use crate::reply::Reply;
@@ -132,6 +132,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let id = state.id(slot);
         let Some(held) = state.connections.get_mut(slot) else { return Turn::Done };
         let tuple = held.tuple;
+        if held.lent.contains(Lent::SEND) {
+            // Its user is at it, and marks it again.
+            let state = &mut *state;
+            state.connections.unlink(&mut state.dirty, slot);
+            return Turn::Done;
+        }
         if !held.indexed || held.machine.rests(now) {
             drop(state);
             self.settle(now, id);

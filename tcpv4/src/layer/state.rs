@@ -61,8 +61,8 @@ pub(crate) struct Held<S: Storage> {
     pub(crate) owner: Owner,
     /// Whether the index still leads here.
     pub(crate) indexed: bool,
-    /// Whether what was received is on loan to the reader.
-    pub(crate) lent: bool,
+    /// What is on loan to the user.
+    pub(crate) lent: Lent,
     /// Why it is over, where the machine doesn't know.
     pub(crate) fate: Option<FlowError>,
     /// What the writer waits for.
@@ -110,6 +110,18 @@ impl Want {
         events.set(Events::FLUSHED, self.intersects(Self::FLUSH | Self::CLOSE));
         events.set(Events::TIME_WAIT, self.contains(Self::CLOSE));
         events
+    }
+}
+
+bitflags! {
+    /// Buffers that the user of a connection looks at or writes in place, and
+    /// may call back into the layer meanwhile.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Lent: u8 {
+        /// What was received: data that comes is dropped.
+        const RECEIVED = 1 << 0;
+        /// What is to be sent: nothing is taken and nothing sent.
+        const SEND = 1 << 1;
     }
 }
 
@@ -385,7 +397,7 @@ pub(crate) fn held<S: Storage>(machine: Connection<S::Backing>, tuple: Tuple, ow
         tuple,
         owner,
         indexed: true,
-        lent: false,
+        lent: Lent::empty(),
         fate: None,
         wants: Want::empty(),
         confirmed: u32::MAX,

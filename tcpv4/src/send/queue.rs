@@ -1,12 +1,19 @@
 //! The bytes from SND.UNA on.
 
+use core::ops::Range;
+
 use crate::buffer::{Bytes, Ring};
+
+/// What an empty ring grows to for a loan, in bytes.
+const FIRST_LOAN: usize = 4096;
 
 /// What was written and is not yet acknowledged. It knows of no window and of
 /// no sequence number but the first.
 #[derive(Debug)]
 pub(crate) struct SendQueue<B> {
     ring: Ring<B>,
+    /// The bytes in use of a ring that is on loan to the writer.
+    lent: u32,
 }
 
 impl<B: Bytes> Default for SendQueue<B> {
@@ -17,12 +24,36 @@ impl<B: Bytes> Default for SendQueue<B> {
 
 impl<B: Bytes> SendQueue<B> {
     pub(crate) fn new(bytes: B) -> Self {
-        Self { ring: Ring::new(bytes) }
+        Self { ring: Ring::new(bytes), lent: 0 }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> u32 {
-        self.ring.len() as u32
+        self.ring.len() as u32 + self.lent
+    }
+
+    /// Makes room for some bytes more, at most `most` and with at most `limit`
+    /// in all, and takes the ring out, with the range behind its head that may
+    /// be written: in one piece. `None` when there is no room.
+    pub(crate) fn lend(&mut self, most: usize, limit: u32) -> Option<(Ring<B>, Range<usize>)> {
+        let len = self.ring.len();
+        let room = (limit.saturating_sub(self.len()) as usize).min(most);
+        if room > 0 && self.ring.capacity() == len {
+            // Twice as much, which is how rings grow.
+            self.ring.reserve(len + room.min(len.max(FIRST_LOAN)), limit as usize, len);
+        }
+        let room = room.min(self.ring.free_in_one_piece());
+        if room == 0 {
+            return None;
+        }
+        self.lent = len as u32;
+        Some((core::mem::take(&mut self.ring), len..len + room))
+    }
+
+    /// Takes the ring back, with `count` bytes more in use.
+    pub(crate) fn give_back(&mut self, ring: Ring<B>, count: usize) {
+        (self.ring, self.lent) = (ring, 0);
+        self.ring.extend(count);
     }
 
     /// Queues as much as there is room for, with at most `limit` bytes in all,
@@ -45,6 +76,7 @@ impl<B: Bytes> SendQueue<B> {
     }
 
     pub(crate) fn clear(&mut self) {
+        self.lent = 0;
         self.acknowledged(self.len());
         self.ring.release();
     }
