@@ -80,7 +80,7 @@ on_both! {
             let mut flow = net.a().create_connection(B).await.unwrap();
             net.sleep(SECOND).await;
             let before = net.hosts[0].ip.writes.get();
-            assert_eq!(flow.write_with(|room| (0, room.len() > 0)).await, Ok(true));
+            assert_eq!(flow.write_with(|room| (0, !room.is_empty())).await, Ok(true));
             assert!(flow.flush().await.is_ok(), "there is nothing to wait for");
             net.sleep(SECOND).await;
             assert_eq!(net.hosts[0].ip.writes.get(), before, "nothing was sent");

@@ -72,6 +72,7 @@ impl<B: Backing> Connection<B> {
     /// below what is held do when it is used up.
     pub fn configure(&mut self, now: Instant, settings: &Settings) {
         self.user = User::of(settings);
+        self.keepalive_limit = User::keepalive_limit(settings);
         self.flags.set(Flags::NODELAY, settings.nodelay);
         self.set_limits(settings);
         if self.algorithm != settings.congestion {
@@ -178,16 +179,19 @@ impl<B: Backing> Connection<B> {
 }
 
 impl User {
+    pub(super) fn keepalive_limit(settings: &Settings) -> u8 {
+        settings.keepalive.unwrap_or_default().probes.max(1)
+    }
+
     pub(super) fn of(settings: &Settings) -> Self {
         let seconds = |time: core::time::Duration| time.as_secs().clamp(1, u64::from(u16::MAX)) as u16;
-        let Keepalive { idle, interval, probes } = settings.keepalive.unwrap_or_default();
+        let Keepalive { idle, interval, probes: _ } = settings.keepalive.unwrap_or_default();
         Self {
             timeout: settings
                 .user_timeout
                 .map_or(0, |time| time.as_millis().clamp(1, u128::from(u32::MAX)) as u32),
             keepalive_idle: if settings.keepalive.is_some() { seconds(idle) } else { 0 },
             keepalive_interval: seconds(interval),
-            keepalive_probes: probes.max(1),
         }
     }
 }

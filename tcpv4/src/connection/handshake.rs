@@ -40,6 +40,7 @@ impl<B: Backing> Connection<B> {
             mss: 0,
             retries: 0,
             keepalive_probes: 0,
+            keepalive_limit: User::keepalive_limit(settings),
             user: User::of(settings),
             heard_at: Stamp::of(now),
             sent_at: Stamp::of(now),

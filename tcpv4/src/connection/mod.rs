@@ -92,6 +92,9 @@ pub struct Connection<B: Backing> {
     retries: u8,
     /// Keepalive probes without an answer.
     keepalive_probes: u8,
+    /// So many of those end the connection. Apart from the rest of what the
+    /// user chose, where it would cost four bytes.
+    keepalive_limit: u8,
     user: User,
     /// When the peer was heard last.
     heard_at: Stamp,
@@ -159,7 +162,6 @@ struct User {
     /// In seconds; 0 for no keepalive.
     keepalive_idle: u16,
     keepalive_interval: u16,
-    keepalive_probes: u8,
 }
 
 /// Getters.

@@ -153,7 +153,7 @@ impl<B: Backing> Connection<B> {
             self.set_timer(Timer::Liveness, now + idle);
             return Events::empty();
         }
-        if self.keepalive_probes >= self.user.keepalive_probes
+        if self.keepalive_probes >= self.keepalive_limit
             || self.is_patience_over(now, Some(self.heard_at.instant(now)))
         {
             self.flags.insert(Flags::RESET_DUE);
