@@ -127,7 +127,7 @@ fn a_lost_fin_is_sent_again() {
     s.run(320);
     s.expect_at(300, seg().fin().seq(1));
     s.run(600);
-    s.expect_at(900, seg().fin().seq(1));
+    s.expect_at(600, seg().fin().seq(1));
 }
 
 #[test]

@@ -123,3 +123,36 @@ fn what_was_sent_again_is_counted() {
     s.expect(seg().seq(1).len(1000));
     assert_eq!(s.connection.info().retransmissions, 1);
 }
+
+/// RFC 2861 §3.1: what is not used for a timeout goes, half at a time, but not
+/// below the initial window.
+#[test]
+fn a_window_that_is_not_used_decays() {
+    let mut s = Script::established();
+    s.write(40_000);
+    let mut next = 1;
+    for _ in 0..20 {
+        s.run(20);
+        next = (next + 2000).min(40_001);
+        let _ = s.inject(ack(next));
+    }
+    let grown = s.connection.info().cwnd;
+    assert!(grown >= 30_000, "{grown}");
+    s.discard();
+    let mut last = grown;
+    let mut changes = 0;
+    for _ in 0..100 {
+        s.write(1000);
+        s.run(20);
+        next += 1000;
+        let _ = s.inject(ack(next));
+        let info = s.connection.info();
+        if info.cwnd != last {
+            assert_eq!(info.cwnd, last.midpoint(10_000));
+            changes += 1;
+            last = info.cwnd;
+        }
+    }
+    assert!((5..=8).contains(&changes), "once a timeout: {changes}");
+    assert_eq!(s.connection.info().ssthresh, None);
+}

@@ -2,14 +2,17 @@
 
 mod machine;
 
-use machine::script::*;
-use tcpv4::connection::{Events, Failure, Settings, State};
+use std::time::Duration;
 
-/// A peer that shuts its window and answers every probe is borne for ever
-/// (RFC 9293 §3.8.6.1); one that answers none, for the user timeout (RFC 5482).
+use machine::script::*;
+use tcpv4::connection::{Events, Failure, Keepalive, Settings, State};
+
+/// Without a user timeout a peer that shuts its window and answers every probe
+/// is borne for ever
+/// (RFC 9293 §3.8.6.1); with one (RFC 5482), for that long, as in Linux.
 fn shut(timeout: Option<u64>) -> Script {
     let mut settings = Settings::default();
-    settings.user_timeout = timeout.map(std::time::Duration::from_secs);
+    settings.user_timeout = timeout.map(Duration::from_secs);
     let mut s = Script::open(&Start { settings, ..Start::default() });
     let _ = s.inject(ack(1).win(0));
     s.write(1000);
@@ -36,6 +39,95 @@ fn a_peer_that_answers_probes_is_borne() {
         let _ = s.inject(ack(1).win(0));
     }
     assert_eq!((s.state(), s.failure()), (State::Established, None));
+}
+
+/// Counted from the first probe, however often the peer answers.
+#[test]
+fn a_user_timeout_ends_probing_though_the_probes_are_answered() {
+    let mut s = shut(Some(5));
+    let first = s.rto();
+    let mut ended = 0;
+    while s.failure().is_none() && ended < 20_000 {
+        s.run(50);
+        ended += 50;
+        if s.discard() > 0 && s.failure().is_none() {
+            let _ = s.inject(ack(1).win(0));
+        }
+    }
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
+    assert!((first + 5_000..=first + 5_100).contains(&ended), "{ended}");
+}
+
+/// Each closed window has the user timeout for itself.
+#[test]
+fn a_window_that_opens_in_between_ends_the_count() {
+    let mut s = shut(Some(5));
+    s.run(4_000);
+    s.discard();
+    let _ = s.inject(ack(1).win(1000));
+    s.expect(seg().seq(1).len(1000));
+    let _ = s.inject(ack(1001).win(0));
+    s.write(1000);
+    s.run(4_000);
+    assert_eq!(s.failure(), None);
+    s.run(2_000);
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
+}
+
+/// A window shrunk to nothing over what is under way: borne while the peer
+/// acknowledges, not when it falls silent.
+#[test]
+fn a_peer_that_shrinks_its_window_and_answers_is_borne() {
+    let mut s = Script::established();
+    s.write(2000);
+    for _ in 0..40 {
+        let _ = s.inject(ack(1).win(0));
+        s.discard();
+        s.run(120_000);
+    }
+    assert_eq!((s.state(), s.failure()), (State::Established, None));
+    s.run(300_000);
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
+}
+
+/// A user timeout no longer than the idle time: one probe is sent all the same.
+#[test]
+fn keepalive_with_a_user_timeout_asks_first() {
+    let mut settings = Settings::default();
+    settings.user_timeout = Some(Duration::from_secs(30));
+    settings.keepalive =
+        Some(Keepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), probes: 1 });
+    let mut s = Script::open(&Start { settings: settings.clone(), ..Start::default() });
+    for _ in 0..3 {
+        s.run(60_001);
+        s.expect(seg().seq(0).ack(1).len(0));
+        let _ = s.inject(ack(1));
+        s.silent();
+    }
+    s.run(70_001);
+    s.expect(seg().seq(0).ack(1).len(0));
+    s.expect(seg().rst());
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
+    // A longer one outlasts the number of probes.
+    settings.user_timeout = Some(Duration::from_secs(95));
+    let mut s = Script::open(&Start { settings, ..Start::default() });
+    s.run(99_000);
+    assert_eq!((s.discard(), s.failure()), (4, None));
+    s.run(2_000);
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
+}
+
+#[test]
+fn a_user_timeout_ends_a_simultaneous_open() {
+    let mut settings = Settings::default();
+    settings.user_timeout = Some(Duration::from_secs(5));
+    let mut s = Script::connecting(&settings);
+    let _ = s.inject(seg().syn().seq(0).mss(1000));
+    assert_eq!(s.state(), State::SynReceived);
+    s.run(4_900);
+    assert_eq!(s.failure(), None);
+    s.run(3_000);
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
 }
 
 /// Scripts in each state that follows a close, with nothing unread.

@@ -324,12 +324,32 @@ fn a_probe_that_is_found_needless_later_does_not_either() {
     }
 }
 
+/// RFC 8985 §7.2: the probe's time is at most the timeout's, in whose place it
+/// goes out; the timeout follows after another one (§7.3).
 #[test]
-fn a_lone_segment_is_not_probed_before_the_timeout() {
+fn a_lone_segment_is_probed_in_place_of_the_timeout() {
     let mut s = flying(&Start::default(), 1);
-    s.run(350);
+    let before = s.connection.info();
+    s.run(550);
     s.expect_at(300, seg().seq(1).len(1000));
     s.silent();
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.cwnd, info.ssthresh), (Phase::Open, before.cwnd, None));
+    s.run(100);
+    s.expect_at(600, seg().seq(1).len(1000));
+    s.silent();
+    assert_eq!((s.connection.info().phase, s.connection.info().cwnd), (Phase::Loss, 1000));
+}
+
+#[test]
+fn a_probe_does_not_lengthen_a_user_timeout() {
+    let mut settings = Settings::default();
+    settings.user_timeout = Some(std::time::Duration::from_secs(5));
+    let mut s = flying(&Start { settings, ..Start::default() }, 1);
+    s.run(4_990);
+    assert_eq!(s.failure(), None);
+    s.run(20);
+    assert_eq!(s.failure(), Some(Failure::TimedOut));
 }
 
 #[test]

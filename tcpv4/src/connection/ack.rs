@@ -46,6 +46,11 @@ impl<B: Backing> Connection<B> {
         }
         let has_new_window = self.snd.update(segment);
         let outstanding = self.snd.outstanding();
+        if (outstanding > 0 || self.snd.wnd > 0)
+            && let Some(busy) = self.busy.get_mut()
+        {
+            busy.persist_since = None;
+        }
         if outstanding == 0 {
             // An answer to a probe, or a window update.
             if self.snd.wnd > 0 || !self.flags.contains(Flags::DETACHED) {
@@ -176,7 +181,11 @@ impl<B: Backing> Connection<B> {
         let mut rto = self.rtt.rto();
         if self.user.timeout > 0 {
             // The user's patience ends in between (RFC 5482).
-            let since = self.busy.get().and_then(|busy| busy.recovery.stalled_since);
+            let is_under_way = self.snd.outstanding() > 0;
+            let since = self
+                .busy
+                .get()
+                .and_then(|busy| if is_under_way { busy.recovery.stalled_since } else { busy.persist_since });
             if let Some(since) = since {
                 let end = since + Duration::from_millis(u64::from(self.user.timeout));
                 rto = rto.min(end.duration_since(now)).max(Duration::from_millis(1));
@@ -201,11 +210,10 @@ impl<B: Backing> Connection<B> {
         }
         let is_lone = self.snd.outstanding() <= u32::from(self.mss);
         let at = now + TailProbe::timeout(self.rtt.srtt(), is_lone);
-        if self.timer(Timer::Retransmit).is_some_and(|rto| at < rto) {
-            self.set_timer(Timer::Recovery, at);
-        } else {
-            self.clear_timer(Timer::Recovery);
-        }
+        // At the latest when the retransmission timer would fire: the probe is
+        // sent in its place, and the window stays.
+        let at = self.timer(Timer::Retransmit).map_or(at, |rto| at.min(rto));
+        self.set_timer(Timer::Recovery, at);
     }
 }
 

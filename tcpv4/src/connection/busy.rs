@@ -31,6 +31,9 @@ pub(super) struct Busy<B: Backing> {
     /// The congestion window was what kept data from being sent, up to this
     /// number: only then does it grow (RFC 9293 §3.8.2, RFC 7661).
     pub(super) limited: Option<SeqNum>,
+    /// How much of the congestion window was in use, while it was not what
+    /// limited the sender.
+    pub(super) used: Option<Used>,
     /// The end of the last segment sent that was smaller than the MSS, while
     /// it is under way: then no other such is sent (Nagle's algorithm as
     /// Minshall amends it, which Linux does too).
@@ -38,6 +41,8 @@ pub(super) struct Busy<B: Backing> {
     /// Without SACK: duplicate acknowledgements up to here are echoes of a
     /// recovery that has ended (RFC 6582 §3.2, step 1).
     pub(super) barrier: Option<SeqNum>,
+    /// When a closed window was probed first, since it closed.
+    pub(super) persist_since: Option<Instant>,
     /// When the last challenge ACK was sent: they are throttled per
     /// connection.
     pub(super) challenged_at: Option<Instant>,
@@ -45,6 +50,14 @@ pub(super) struct Busy<B: Backing> {
     pub(super) path_probe: Option<PathProbe>,
     pub(super) tuning: Tuning,
     pub(super) totals: Totals,
+}
+
+/// How much of the congestion window is in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Used {
+    pub(super) since: Instant,
+    /// The most bytes under way since then.
+    pub(super) most: u32,
 }
 
 /// How fast the user reads.
@@ -69,8 +82,10 @@ impl<B: Backing> Default for Busy<B> {
             assembler: Assembler::default(),
             fin_at: None,
             limited: None,
+            used: None,
             small_end: None,
             barrier: None,
+            persist_since: None,
             challenged_at: None,
             path_probe: None,
             tuning: Tuning::default(),

@@ -350,7 +350,9 @@ impl<B: Backing> Connection<B> {
             left -= rto;
         }
         let algorithm = self.algorithm;
-        crate::congestion::Controller::idled(self.busy.get_or_default().control(algorithm), idle);
+        let busy = self.busy.get_or_default();
+        busy.used = None;
+        crate::congestion::Controller::idled(busy.control(algorithm), idle);
         // The pause counts once.
         self.sent_at = Stamp::of(now);
     }

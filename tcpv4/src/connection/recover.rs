@@ -5,7 +5,7 @@ use core::time::Duration;
 use traits::Instant;
 
 use super::ack::News;
-use super::busy::Busy;
+use super::busy::{Busy, Used};
 use super::timers::Timer;
 use super::{Connection, Flags};
 use crate::buffer::{Backing, Side};
@@ -30,6 +30,7 @@ impl<B: Backing> Connection<B> {
             nxt: self.snd.nxt,
             mss,
             algorithm: self.algorithm,
+            rto: self.rtt.rto(),
         };
         if news.acked > 0 {
             recoverer.busy.recovery.stalled_since = None;
@@ -91,6 +92,7 @@ impl<B: Backing> Connection<B> {
             nxt: self.snd.nxt,
             mss: u32::from(self.mss),
             algorithm: self.algorithm,
+            rto: self.rtt.rto(),
         };
         let mut is_reduced = false;
         let (lost, next) = recoverer.detect_by_time(now, srtt);
@@ -152,6 +154,7 @@ struct Recoverer<'a, B: Backing> {
     nxt: crate::SeqNum,
     mss: u32,
     algorithm: crate::congestion::Algorithm,
+    rto: Duration,
 }
 
 impl<B: Backing> Recoverer<'_, B> {
@@ -357,9 +360,14 @@ impl<B: Backing> Recoverer<'_, B> {
     fn grow_window(&mut self, now: Instant, news: &News, srtt: Duration) {
         let was_limit = self.busy.limited.is_some_and(|limited| self.una.before_eq(limited));
         let is_used = self.window.is_slow_start() && self.window.cwnd < 2 * news.outstanding;
-        if news.acked == 0 || !(was_limit || is_used) {
+        if news.acked == 0 {
             return;
         }
+        if !(was_limit || is_used) {
+            self.decay_window(now, news.outstanding);
+            return;
+        }
+        self.busy.used = None;
         let ack = Ack {
             now,
             acked: news.acked,
@@ -371,5 +379,23 @@ impl<B: Backing> Recoverer<'_, B> {
         };
         let window = &mut *self.window;
         self.busy.control(self.algorithm).acknowledged(window, &ack);
+    }
+
+    /// What a sender that has less to send has not used for a timeout says
+    /// little of the path: the window goes half the way to what was in use,
+    /// not below the initial one (RFC 2861 §3.1, as in Linux).
+    fn decay_window(&mut self, now: Instant, outstanding: u32) {
+        let used = self.busy.used.get_or_insert(Used { since: now, most: 0 });
+        used.most = used.most.max(outstanding);
+        if now.duration_since(used.since) < self.rto {
+            return;
+        }
+        let most = used.most.max(Cwnd::initial(self.mss));
+        self.busy.used = None;
+        let window = &mut *self.window;
+        if self.busy.recovery.phase == Phase::Open && most < window.cwnd {
+            window.ssthresh = window.ssthresh.max(window.cwnd / 4 * 3);
+            window.cwnd = window.cwnd.midpoint(most);
+        }
     }
 }

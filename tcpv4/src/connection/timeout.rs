@@ -18,6 +18,9 @@ const SYN_ACK_RETRIES: u8 = 5;
 const RETRIES: u8 = 15;
 /// The same for a connection that nobody waits for any more.
 const DETACHED_RETRIES: u8 = 8;
+/// How long a peer that has shrunk its window over what is under way may be
+/// silent, whatever the tries (as Linux: twice the longest timeout).
+const SHRUNK_SILENCE: Duration = Duration::from_secs(240);
 /// Timeouts in a row that make the path doubtful (R1).
 const DOUBTFUL_RETRIES: u8 = 3;
 
@@ -50,24 +53,19 @@ impl<B: Backing> Connection<B> {
         if self.busy.get().is_some_and(|busy| busy.scoreboard.sacked() > 0) {
             self.reordering_timeout(now);
         } else {
-            self.busy.get_or_default().recovery.tail_probe.is_due = true;
+            let busy = self.busy.get_or_default();
+            let first = busy.scoreboard.records().first().map(|record| record.sent_at);
+            busy.recovery.tail_probe.is_due = true;
+            busy.recovery.stalled_since = busy.recovery.stalled_since.or(first);
+            // Which may be due at the same time (RFC 8985 §7.3).
+            self.arm_retransmit(now);
         }
     }
 
     fn retransmit_timeout(&mut self, now: Instant) -> Events {
         match self.state {
-            State::SynSent => {
-                if self.retries >= SYN_RETRIES || self.is_patience_over(now, Some(self.heard_at.instant(now))) {
-                    return self.fail(Failure::TimedOut);
-                }
-                self.handshake_again(now)
-            }
-            State::SynReceived => {
-                if self.retries >= SYN_ACK_RETRIES {
-                    return self.fail(Failure::TimedOut);
-                }
-                self.handshake_again(now)
-            }
+            State::SynSent => self.handshake_again(now, SYN_RETRIES),
+            State::SynReceived => self.handshake_again(now, SYN_ACK_RETRIES),
             State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
                 self.unanswered(now)
             }
@@ -75,7 +73,10 @@ impl<B: Backing> Connection<B> {
         }
     }
 
-    fn handshake_again(&mut self, now: Instant) -> Events {
+    fn handshake_again(&mut self, now: Instant, limit: u8) -> Events {
+        if self.retries >= limit || self.is_patience_over(now, Some(self.heard_at.instant(now))) {
+            return self.fail(Failure::TimedOut);
+        }
         self.retries += 1;
         self.rtt.back_off();
         self.flags.insert(Flags::HANDSHAKE_DUE);
@@ -89,20 +90,28 @@ impl<B: Backing> Connection<B> {
         if !is_under_way && self.unsent() == 0 && !self.is_fin_unsent() {
             return Events::empty();
         }
-        let limit = if self.flags.contains(Flags::DETACHED) { DETACHED_RETRIES } else { RETRIES };
+        let is_detached = self.flags.contains(Flags::DETACHED);
+        let limit = if is_detached { DETACHED_RETRIES } else { RETRIES };
+        // A peer that has shut its window and acknowledges is alive (RFC 9293
+        // §3.8.6.1), though it takes nothing of what is under way.
+        let is_shut_alive =
+            is_under_way && !is_detached && self.snd.wnd == 0 && self.heard_at.elapsed(now) < SHRUNK_SILENCE;
         let since = match self.busy.get() {
             Some(busy) if is_under_way => {
                 busy.recovery.stalled_since.or(busy.scoreboard.records().first().map(|record| record.sent_at))
             }
-            Some(_) | None => (self.retries > 0).then(|| self.heard_at.instant(now)),
+            Some(busy) => busy.persist_since,
+            None => None,
         };
-        if self.is_patience_over(now, since) || (self.retries >= limit && self.user.timeout == 0) {
+        let is_tried_out = self.retries >= limit && self.user.timeout == 0 && !is_shut_alive;
+        if self.is_patience_over(now, since) || is_tried_out {
             return self.fail(Failure::TimedOut);
         }
         if is_under_way {
             self.retransmission_timeout(now);
         } else {
             self.flags.insert(Flags::PROBE_DUE);
+            self.busy.get_or_default().persist_since.get_or_insert(now);
         }
         self.retries = self.retries.saturating_add(1);
         if is_under_way {
@@ -153,13 +162,17 @@ impl<B: Backing> Connection<B> {
             self.set_timer(Timer::Liveness, now + idle);
             return Events::empty();
         }
-        if self.keepalive_probes >= self.keepalive_limit
-            || self.is_patience_over(now, Some(self.heard_at.instant(now)))
-        {
+        // A user timeout takes the place of the number of probes; one is sent
+        // in any case.
+        let is_over = match self.user.timeout {
+            0 => self.keepalive_probes >= self.keepalive_limit,
+            _ => self.keepalive_probes > 0 && self.is_patience_over(now, Some(self.heard_at.instant(now))),
+        };
+        if is_over {
             self.flags.insert(Flags::RESET_DUE);
             return self.fail(Failure::TimedOut);
         }
-        self.keepalive_probes += 1;
+        self.keepalive_probes = self.keepalive_probes.saturating_add(1);
         self.flags.insert(Flags::PROBE_DUE);
         self.set_timer(Timer::Liveness, now + interval);
         Events::empty()
