@@ -97,7 +97,7 @@ fn keepalive_with_a_user_timeout_asks_first() {
     settings.user_timeout = Some(Duration::from_secs(30));
     settings.keepalive =
         Some(Keepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), probes: 1 });
-    let mut s = Script::open(&Start { settings: settings.clone(), ..Start::default() });
+    let mut s = Script::open(&Start { settings, ..Start::default() });
     for _ in 0..3 {
         s.run(60_001);
         s.expect(seg().seq(0).ack(1).len(0));
