@@ -54,7 +54,7 @@ fn it_fails_where_the_answers_differ() {
     let output = replay(path.clone(), &["--expect"]);
     let text = String::from_utf8(output.stdout).expect("text");
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("1 differences") && text.contains("@97 data: 36 -> 37"), "{text}");
+    assert!(text.contains("1 difference\n") && text.contains("@97 data: 36 -> 37"), "{text}");
     // Without being asked to compare, all is well.
     assert!(replay(path, &[]).status.success());
 }

@@ -40,6 +40,9 @@ pub struct Differences {
     pub same: usize,
     /// The differences, in order.
     pub differences: Vec<Difference>,
+    /// Whether the frames that differ were too many to look for what is common
+    /// to them: each was compared with the one at the same place.
+    pub by_position: bool,
 }
 
 /// One difference.
@@ -110,7 +113,9 @@ impl<'a> Comparison<'a> {
         let right: Vec<_> = sent.iter().map(|frame| self.normalised(&frame.bytes)).collect();
         let mut differences = Differences::default();
         let (mut i, mut j) = (0, 0);
-        for (same_left, same_right) in common(&left, &right).into_iter().chain([(left.len(), right.len())]) {
+        let (places, by_position) = common(&left, &right);
+        differences.by_position = by_position;
+        for (same_left, same_right) in places.into_iter().chain([(left.len(), right.len())]) {
             let gap =
                 (left.get(i..same_left).unwrap_or_default(), right.get(j..same_right).unwrap_or_default());
             let frames = (expected.get(i..same_left), sent.get(j..same_right));
@@ -163,15 +168,30 @@ fn unpadded(frame: &[u8]) -> usize {
     payload.map_or(frame.len(), |payload| (payload + 14).min(frame.len()))
 }
 
+/// Places of the frames that both have, and whether those in the middle were
+/// compared by position: what both begin and end with needs no search.
+fn common(left: &[Vec<u8>], right: &[Vec<u8>]) -> (Vec<(usize, usize)>, bool) {
+    let before = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let (rest, other) = (left.get(before..).unwrap_or_default(), right.get(before..).unwrap_or_default());
+    let after = rest.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (ends, other_ends) = (rest.len() - after, other.len() - after);
+    let (middle, by_position) =
+        searched(rest.get(..ends).unwrap_or_default(), other.get(..other_ends).unwrap_or_default());
+    let mut places: Vec<_> = (0..before).map(|place| (place, place)).collect();
+    places.extend(middle.into_iter().map(|(i, j)| (before + i, before + j)));
+    places.extend((0..after).map(|back| (before + ends + back, before + other_ends + back)));
+    (places, by_position)
+}
+
 /// Places of the longest common subsequence, or, where that would be too much
 /// work, of the frames that are the same at the same place.
-fn common(left: &[Vec<u8>], right: &[Vec<u8>]) -> Vec<(usize, usize)> {
+fn searched(left: &[Vec<u8>], right: &[Vec<u8>]) -> (Vec<(usize, usize)>, bool) {
     const MOST_CELLS: usize = 16 << 20;
     let width = right.len() + 1;
     let cells = width.saturating_mul(left.len() + 1);
     if cells > MOST_CELLS {
         let places = left.iter().zip(right).enumerate();
-        return places.filter(|(_, (a, b))| a == b).map(|(place, _)| (place, place)).collect();
+        return (places.filter(|(_, (a, b))| a == b).map(|(place, _)| (place, place)).collect(), true);
     }
     let mut lengths = vec![0u32; cells];
     let at = |lengths: &[u32], i: usize, j: usize| lengths.get(i * width + j).copied().unwrap_or(0);
@@ -199,7 +219,7 @@ fn common(left: &[Vec<u8>], right: &[Vec<u8>]) -> Vec<(usize, usize)> {
             j += 1;
         }
     }
-    places
+    (places, false)
 }
 
 /// Tells a run of frames without a counterpart: those of a kind at the same
@@ -262,7 +282,12 @@ impl Differences {
 
 impl fmt::Display for Differences {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} frames as expected, {} differences", self.same, self.differences.len())?;
+        let number = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let (same, others) = (number(self.same, "frame"), number(self.differences.len(), "difference"));
+        writeln!(f, "{same} as expected, {others}")?;
+        if self.by_position {
+            writeln!(f, "(too many to align: each frame was compared with the one at the same place)")?;
+        }
         self.differences.iter().try_for_each(|difference| write!(f, "{difference}"))
     }
 }

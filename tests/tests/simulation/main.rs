@@ -109,9 +109,7 @@ fn a_failure_is_shrunk_and_leaves_a_capture() {
 
 /// Where tshark is, it reads the capture too.
 fn read_by_others(path: &std::path::Path) {
-    let tshark = std::process::Command::new("tshark").args(["-n", "-r"]).arg(path).args(["-Y", "tcp"]).output();
-    if let Ok(output) = tshark {
-        let lines = String::from_utf8_lossy(&output.stdout).lines().count();
-        assert!(output.status.success() && lines > 3, "{}", String::from_utf8_lossy(&output.stderr));
+    if let Some(lines) = tests::tshark(path, &["-Y", "tcp"]) {
+        assert!(lines.lines().count() > 3, "{lines}");
     }
 }
