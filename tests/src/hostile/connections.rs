@@ -78,7 +78,7 @@ fn closing() -> Scene {
         scene.close(port, state);
     }
     scene.wait(Duration::from_secs(180));
-    scene.served().expect(34, &[("tcp", "accepted", 6), ("tcp", "timed_out", 3)])
+    scene.served().expect(37, &[("tcp", "accepted", 6), ("tcp", "timed_out", 3)])
 }
 
 fn time_wait() -> Scene {

@@ -216,7 +216,7 @@ fn icmp_errors() -> Scene {
     scene.get(icmp(8, 0, &[]).frame());
     scene.get(Tcp::new(5000, ACK, IRS + 1, ISS + 1401).frame());
     scene.alive().expect(
-        11,
+        10,
         &[
             ("ipv4", "icmp_echo_ignored", 3),
             ("ipv4", "icmp_errors_rx", 7),
