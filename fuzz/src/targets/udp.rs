@@ -48,7 +48,12 @@ pub fn udp(data: &[u8]) {
                 }
                 4 => {
                     let dst = SocketAddrV4::new(address(&mut bytes), bytes.u16());
-                    let mut endpoint = Endpoint::new(bytes.u16(), dst).with_ttl(bytes.u8().max(1));
+                    // What leaves the DHCP client's port is judged as a message.
+                    let port = match bytes.u16() {
+                        68 => 69,
+                        port => port,
+                    };
+                    let mut endpoint = Endpoint::new(port, dst).with_ttl(bytes.u8().max(1));
                     endpoint.segment_size = NonZeroU16::new(bytes.u16());
                     endpoint.source = (bytes.u8() > 200).then(|| address(&mut bytes));
                     let len = usize::from(bytes.u16()) % 9000;
