@@ -18,8 +18,7 @@ use crate::ident::Secret;
 use crate::igmp::Groups;
 use crate::path_mtu::{Learnt, PathMtus};
 use crate::recent::Recent;
-use crate::stats::Count;
-use crate::stats::{Counters, Statistics};
+use crate::stats::{Count, Counters, Statistics};
 
 /// IPv4 with ICMP over the Ethernet layer `E`.
 ///

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use os::unix::Reactor;
-use traits::{NetworkStatistics, Offload, SendError, TxMeta, WakerSet};
+use traits::{Backlog, NetworkStatistics, Offload, SendError, TxMeta, WakerSet};
 use wire::MacAddr;
 
 pub use receive::TapError;
@@ -62,8 +62,7 @@ pub struct Tap<R: Reactor> {
     receive: RefCell<Box<[u8]>>,
     transmit: RefCell<Transmit>,
     listening: Cell<bool>,
-    /// Batches since the device was last found empty.
-    full_batches: Cell<u8>,
+    backlog: Backlog,
     /// Listeners whose turn it is not, or that nothing reaches any more.
     idle: WakerSet<2>,
     room: WakerSet<4>,
@@ -134,7 +133,7 @@ impl<R: Reactor> Tap<R> {
             receive: RefCell::new(vec![0; HEADER_LEN + RECEIVE_LEN].into()),
             transmit: RefCell::new(Transmit::new(vnet_header)),
             listening: Cell::new(false),
-            full_batches: Cell::new(0),
+            backlog: Backlog::new(BACKLOG_BATCHES),
             idle: WakerSet::new(),
             room: WakerSet::new(),
             statistics: Cell::new(NetworkStatistics::ZERO),

@@ -7,7 +7,7 @@ mod serve;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 
-use traits::{NetworkStatistics, Offload, SegmentationKind, SendError, TxMeta, WakerSet};
+use traits::{Backlog, NetworkStatistics, Offload, SegmentationKind, SendError, TxMeta, WakerSet};
 use wire::MacAddr;
 
 use crate::counters::{Breach, increment};
@@ -60,8 +60,7 @@ pub struct Netfront<H: Hypervisor, const QUEUES: usize = 1> {
     /// Whoever listens, or waits for a turn to.
     idle: WakerSet<2>,
     listening: Cell<bool>,
-    /// Batches since the rings were last found empty.
-    full_batches: Cell<u8>,
+    backlog: Backlog,
     statistics: Cell<NetworkStatistics>,
     counters: Cell<Counters>,
 }
@@ -235,7 +234,7 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             room: WakerSet::new(),
             idle: WakerSet::new(),
             listening: Cell::new(false),
-            full_batches: Cell::new(0),
+            backlog: Backlog::new(BACKLOG_BATCHES),
             statistics: Cell::new(NetworkStatistics::ZERO),
             counters: Cell::new(Counters::ZERO),
         })

@@ -45,6 +45,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+mod backlog;
 mod connections;
 mod console;
 mod datagrams;
@@ -59,6 +60,7 @@ mod send;
 mod time;
 mod wakers;
 
+pub use backlog::Backlog;
 pub use connections::{ConnectError, Connections, Flow, FlowError};
 pub use console::{Colour, Console, Styled, blue, green, red, yellow};
 pub use datagrams::{Datagram, DatagramError, Datagrams, Endpoint, Receive};

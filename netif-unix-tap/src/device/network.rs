@@ -10,7 +10,7 @@ use traits::{
 use wire::MacAddr;
 
 use super::receive::{TapError, Turn};
-use super::{BACKLOG_BATCHES, GSO_MAX_SIZE, State, Tap};
+use super::{GSO_MAX_SIZE, State, Tap};
 
 impl<R: Reactor> Layer for Tap<R> {
     fn now(&self) -> Instant {
@@ -37,7 +37,7 @@ impl<R: Reactor> Layer for Tap<R> {
     }
 
     fn has_backlog(&self) -> bool {
-        (1..=BACKLOG_BATCHES).contains(&self.full_batches.get())
+        self.backlog.is_waited_for()
     }
 
     fn flush(&self) {}

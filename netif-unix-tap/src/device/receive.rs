@@ -61,7 +61,7 @@ impl<R: Reactor> Tap<R> {
                 Ok(None) => {}
                 Err(Errno::AGAIN) => match self.reactor.poll_readable(&self.source, context.waker()) {
                     Poll::Pending => {
-                        self.full_batches.set(0);
+                        self.backlog.clear();
                         return Poll::Pending;
                     }
                     Poll::Ready(Ok(())) => {}
@@ -70,7 +70,7 @@ impl<R: Reactor> Tap<R> {
                 Err(errno) => return Poll::Ready(Err(self.ended(errno))),
             }
         }
-        self.full_batches.set(self.full_batches.get().saturating_add(1));
+        self.backlog.batch_was_full();
         context.waker().wake_by_ref();
         Poll::Pending
     }
@@ -140,7 +140,7 @@ impl<R: Reactor> Drop for Turn<'_, R> {
     fn drop(&mut self) {
         if self.mine {
             self.tap.listening.set(false);
-            self.tap.full_batches.set(0);
+            self.tap.backlog.clear();
             self.tap.idle.wake();
         }
     }

@@ -7,7 +7,7 @@ use traits::{Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Ne
 use wire::MacAddr;
 
 use super::serve::{Backoff, Room, Turn};
-use super::{BACKLOG_BATCHES, Direction, Link, Netfront, Queues, publish};
+use super::{Direction, Link, Netfront, Queues, publish};
 use crate::Hypervisor;
 use crate::counters::increment;
 use crate::transmit::Sent;
@@ -36,7 +36,7 @@ impl<H: Hypervisor, const QUEUES: usize> Layer for Netfront<H, QUEUES> {
     }
 
     fn has_backlog(&self) -> bool {
-        (1..=BACKLOG_BATCHES).contains(&self.full_batches.get())
+        self.backlog.is_waited_for()
     }
 
     fn flush(&self) {

@@ -31,7 +31,11 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
         }
         // What listeners wrote, in one go.
         traits::Layer::flush(self);
-        self.full_batches.set(if more { self.full_batches.get().saturating_add(1) } else { 0 });
+        if more {
+            self.backlog.batch_was_full();
+        } else {
+            self.backlog.clear();
+        }
         // An event that came in between has to be asked for again.
         if more | self.poll_channels(context.waker()) {
             context.waker().wake_by_ref();
@@ -285,7 +289,7 @@ impl<H: Hypervisor, const QUEUES: usize> Drop for Turn<'_, H, QUEUES> {
     fn drop(&mut self) {
         if self.mine {
             self.device.listening.set(false);
-            self.device.full_batches.set(0);
+            self.device.backlog.clear();
             self.device.idle.wake();
         }
     }

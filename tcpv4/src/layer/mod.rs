@@ -4,6 +4,7 @@
 //! No function here calls a layer, a listener, a filler or a waker while it
 //! borrows the state: what is to be called leaves the borrow first.
 
+mod emit;
 mod icmp;
 mod input;
 mod list;

@@ -1,25 +1,24 @@
-//! What is said. One place calls `write` of the layer below.
+//! What is said, and by whom next.
 
 use core::task::Waker;
 
-use traits::{Header, Instant, Ip, Offload, Path, SegmentationKind, SendError, TxMeta};
-use wire::{Checksum, Protocol};
+use traits::{Instant, Ip, Path, SendError};
 
+use super::emit::budget;
 use super::open::MTU_UNKNOWN;
 use super::state::{Woken, initial_window};
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::Mss;
 use crate::connection::Budget;
 use crate::reply::Reply;
-use crate::segment::{Control, Marks, Purpose, Transmit};
+use crate::segment::{Control, Purpose, Transmit};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::time_wait::TimeWait;
-use crate::wire::{self as format, CHECKSUM_OFFSET, Ports};
 
 /// Segments that a connection sends before it is another's turn. A large one
 /// counts once.
-const BURST: usize = 16;
+pub(super) const BURST: usize = 16;
 
 /// Turns in one pass; then the other tasks run.
 const TURNS: usize = 4096;
@@ -128,22 +127,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// One turn of a connection.
     fn transmit_burst(&self, now: Instant, slot: u32) -> Turn {
-        let mut state = self.state.borrow_mut();
-        let id = state.id(slot);
-        let Some(held) = state.connections.get_mut(slot) else { return Turn::Done };
-        let tuple = held.tuple;
-        if held.lent.contains(Lent::SEND) {
-            // Its user is at it, and marks it again.
-            let state = &mut *state;
-            state.connections.unlink(&mut state.dirty, slot);
-            return Turn::Done;
-        }
-        if !held.indexed || held.machine.rests(now) {
-            drop(state);
-            self.settle(now, id);
-            return Turn::Done;
-        }
-        drop(state);
+        let Some((id, tuple)) = self.speaker(now, slot) else { return Turn::Done };
         let mut path = self.route(&tuple);
         if path == Err(SendError::NoAddress) {
             self.forsake(slot);
@@ -177,14 +161,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                     continue;
                 }
                 Err(SendError::Full) => {
-                    let mut state = self.state.borrow_mut();
-                    let state = &mut *state;
-                    state.account(slot);
-                    if has_sent {
-                        // What room there is next is another's.
-                        state.connections.unlink(&mut state.dirty, slot);
-                        state.connections.push_back(&mut state.dirty, slot);
-                    }
+                    self.wait_for_room(slot, has_sent);
                     return Turn::Full;
                 }
                 // What can't go as one may go as several.
@@ -205,6 +182,39 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         self.end_turn(now, id, segment.as_ref().filter(|_| is_sent));
         Turn::Done
+    }
+
+    /// Who has the turn, unless it plainly has nothing to say.
+    #[inline]
+    fn speaker(&self, now: Instant, slot: u32) -> Option<(ConnectionId, Tuple)> {
+        let mut state = self.state.borrow_mut();
+        let id = state.id(slot);
+        let held = state.connections.get_mut(slot)?;
+        let tuple = held.tuple;
+        if held.lent.contains(Lent::SEND) {
+            // Its user is at it, and marks it again.
+            let state = &mut *state;
+            state.connections.unlink(&mut state.dirty, slot);
+            return None;
+        }
+        if !held.indexed || held.machine.rests(now) {
+            drop(state);
+            self.settle(now, id);
+            return None;
+        }
+        Some((id, tuple))
+    }
+
+    /// The device is full: the connection keeps its place, or, if it has sent
+    /// something, goes behind the others, whose room is next.
+    fn wait_for_room(&self, slot: u32, has_sent: bool) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        state.account(slot);
+        if has_sent {
+            state.connections.unlink(&mut state.dirty, slot);
+            state.connections.push_back(&mut state.dirty, slot);
+        }
     }
 
     /// Notes what was sent, if it was, and puts the next in its place.
@@ -246,7 +256,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         path.is_ok_and(|path| path.mtu < before)
     }
 
-    fn count_written(&self, transmit: &Transmit, written: Result<(), SendError>) {
+    pub(super) fn count_written(&self, transmit: &Transmit, written: Result<(), SendError>) {
         let counters = &self.counters;
         match written {
             Ok(()) => counters.sent.count(),
@@ -326,152 +336,4 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             Owner::Flow(_) => None,
         }
     }
-
-    /// Sends a segment: as one, or as several where it is large and the device
-    /// does not cut it (or may not: `large`). Returns how many packets went
-    /// out, with `transmit` made what went with them.
-    fn emit_large(
-        &self,
-        tuple: &Tuple,
-        transmit: &mut Transmit,
-        path: &Path,
-        large: bool,
-        id: &ConnectionId,
-    ) -> (usize, Result<(), SendError>) {
-        let Some(size) = transmit.gso_size.filter(|_| !(large && cuts(transmit, path))) else {
-            let written = self.emit(tuple, transmit, path, Some(id));
-            if written.is_ok() {
-                self.count_written(transmit, written);
-            }
-            return (usize::from(written.is_ok()), written);
-        };
-        let size = u32::from(size.get());
-        let (count, written) = self.emit_cut(tuple, transmit, size, path, id);
-        if count > 0 {
-            transmit.truncate(count as u32 * size);
-        }
-        (count, written)
-    }
-
-    /// Sends a large segment as several; returns how many went out.
-    fn emit_cut(
-        &self,
-        tuple: &Tuple,
-        transmit: &Transmit,
-        size: u32,
-        path: &Path,
-        id: &ConnectionId,
-    ) -> (usize, Result<(), SendError>) {
-        let mut piece = Transmit { gso_size: None, control: None, ..*transmit };
-        piece.marks.remove(Marks::PSH);
-        let mut count = 0;
-        let mut left = transmit.len;
-        while left > 0 {
-            piece.len = left.min(size);
-            left -= piece.len;
-            if left == 0 {
-                piece.control = transmit.control;
-                piece.marks |= transmit.marks & Marks::PSH;
-            }
-            let written = self.emit(tuple, &piece, path, Some(id));
-            if written.is_err() {
-                return (count, written);
-            }
-            self.count_written(&piece, written);
-            count += 1;
-            piece.seq += piece.len;
-            piece.offset += piece.len;
-            // Once is enough (RFC 3168 §6.1.2).
-            piece.marks.remove(Marks::CWR);
-        }
-        (count, Ok(()))
-    }
-
-    /// Sends one segment: the only place that does.
-    fn emit(
-        &self,
-        tuple: &Tuple,
-        transmit: &Transmit,
-        path: &Path,
-        id: Option<&ConnectionId>,
-    ) -> Result<(), SendError> {
-        let header_len = transmit.header_len();
-        let len = header_len + transmit.len as usize;
-        let partial = path.capabilities.offload.contains(Offload::TX_CHECKSUM);
-        let mut meta = TxMeta::NONE.with_more(true);
-        if partial {
-            meta = meta.with_checksum(0, CHECKSUM_OFFSET);
-        }
-        if let Some(size) = transmit.gso_size {
-            let cwr = transmit.marks.contains(Marks::CWR);
-            meta = meta.with_segmentation(SegmentationKind::Tcp4 { cwr }, size, header_len as u16);
-        }
-        let header = Header::new(tuple.remote, Protocol::TCP)
-            .from(tuple.local)
-            .with_tos(transmit.ecn.tos())
-            .with_dont_fragment();
-        // Two pointers, which travel in registers.
-        let filling = Filling { tuple, transmit, partial, id };
-        self.ip.write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or(0))
-    }
-
-    /// Writes the segment; `None` when that can't be, since whoever called
-    /// this uses the connection itself at the moment.
-    #[inline]
-    fn fill(&self, filling: &Filling<'_>, buffer: &mut [u8]) -> Option<usize> {
-        let &Filling { tuple, transmit, partial, id } = filling;
-        let len = transmit.header_len() + transmit.len as usize;
-        let buffer = buffer.get_mut(..len)?;
-        let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
-        let checksum = if partial { pseudo.partial() } else { 0 };
-        let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
-        let data = format::emit(transmit, ports, checksum, buffer)?;
-        if let Some(id) = id.filter(|_| transmit.len > 0) {
-            let state = self.state.try_borrow().ok()?;
-            let (first, second) = state.get(*id)?.machine.payload(transmit);
-            let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
-            to_first.copy_from_slice(first);
-            if !second.is_empty() {
-                to_second.get_mut(..second.len())?.copy_from_slice(second);
-            }
-        }
-        if !partial {
-            let sum = pseudo.bytes(buffer).finish();
-            let at = usize::from(CHECKSUM_OFFSET);
-            buffer.get_mut(at..at + 2)?.copy_from_slice(&sum.to_be_bytes());
-        }
-        Some(len)
-    }
-}
-
-/// What is to be written into a segment.
-struct Filling<'s> {
-    tuple: &'s Tuple,
-    transmit: &'s Transmit,
-    /// The device completes the checksum.
-    partial: bool,
-    /// Whose the data is.
-    id: Option<&'s ConnectionId>,
-}
-
-/// What a path takes; `large`: whether to ask the device to cut. Where it does
-/// not, a burst is decided upon as one and [cut here](Tcp::emit_cut).
-fn budget(path: &Result<Path, SendError>, large: bool) -> Budget {
-    match path {
-        Err(_) => Budget { mtu: MTU_UNKNOWN, gso_max_size: 0 },
-        Ok(path) => {
-            let cuts = large && path.capabilities.offload.contains(CUTS);
-            let gso_max_size = if cuts { path.capabilities.gso_max_size } else { BURST * path.mtu };
-            Budget { mtu: path.mtu, gso_max_size }
-        }
-    }
-}
-
-/// What a device does that cuts large segments.
-const CUTS: Offload = Offload::TSO4.union(Offload::TX_CHECKSUM);
-
-/// Whether the device cuts this segment as asked: with CWR, not all do.
-fn cuts(transmit: &Transmit, path: &Path) -> bool {
-    let offload = path.capabilities.offload;
-    offload.contains(CUTS) && (!transmit.marks.contains(Marks::CWR) || offload.contains(Offload::TSO_ECN))
 }

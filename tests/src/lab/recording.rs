@@ -73,10 +73,7 @@ impl Recording {
     ///
     /// When tshark fails.
     pub fn tshark(&self, filter: &str, more: &[&str]) -> Result<String> {
-        let mut arguments = vec!["-n", "-r", self.0.path(), "-Y", filter];
-        for preference in ["ip.check_checksum:TRUE", "tcp.check_checksum:TRUE", "udp.check_checksum:TRUE"] {
-            arguments.extend(["-o", preference]);
-        }
+        let mut arguments = crate::tshark_arguments(self.0.path(), filter);
         arguments.extend(more);
         run("tshark", &arguments)
     }

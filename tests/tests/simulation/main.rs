@@ -109,7 +109,7 @@ fn a_failure_is_shrunk_and_leaves_a_capture() {
 
 /// Where tshark is, it reads the capture too.
 fn read_by_others(path: &std::path::Path) {
-    if let Some(lines) = tests::tshark(path, &["-Y", "tcp"]) {
+    if let Some(lines) = tests::tshark(path, "tcp") {
         assert!(lines.lines().count() > 3, "{lines}");
     }
 }
