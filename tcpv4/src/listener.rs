@@ -82,7 +82,7 @@ impl<const BACKLOG: usize> Listener<BACKLOG> {
 
     /// The next connection, as soon as there is one.
     ///
-    /// Dropping the future loses none.
+    /// Dropping the future loses none: it is the next one's who accepts.
     pub async fn accept<'t, I: Ip, S: Storage>(&self, tcp: &'t Tcp<I, S>) -> Flow<'t, I, S> {
         poll_fn(|context| self.poll_accept(tcp, context)).await
     }
@@ -122,7 +122,7 @@ impl<const BACKLOG: usize> Listener<BACKLOG> {
     ///
     /// When a handler ends, its flow is dropped, and the connection aborted
     /// unless the handler has closed it. Dropping the future drops all
-    /// handlers.
+    /// handlers; what waits in the backlog stays there.
     ///
     /// # Errors
     ///

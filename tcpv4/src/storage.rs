@@ -108,23 +108,71 @@ impl Storage for Heap {
     }
 }
 
-/// Memory for `SLOTS` connections, each with `BYTES` bytes for data, of which
-/// one half is for what is sent and the other for what is received.
+/// Memory for `SLOTS` connections, each with `BYTES` bytes for data and lists
+/// of `LIST` entries.
 ///
-/// As many half-open connections and as many in TIME-WAIT have room beside
-/// them; those entries stand in the layer itself.
+/// * `SLOTS`: connections, open and closing ones and those in a backlog. As
+///   many half-open ones and as many in TIME-WAIT have room beside them.
+/// * `BYTES`: of each connection, one half for what is sent and the other for
+///   what is received, unless [`with_send_bytes`](Self::with_send_bytes) says
+///   otherwise. Each half is the most that is under way, so it limits the
+///   rate to half a `BYTES` in a round trip.
+/// * `LIST`: segments that a connection tells apart under way, and holes in
+///   what has arrived; see [`buffer::Fixed`]. [`new`](Memory::new) takes
+///   [`buffer::FIXED_LIST`], [`with_lists`](Self::with_lists) any number.
+///
+/// The bytes stand here, the rest in the [`Tcp`](crate::Tcp) itself: for each
+/// slot [`Tcp::connection_size`](crate::Tcp::connection_size), which is about
+/// 950 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
+/// timers and the index. What only a busy connection needs is there for each:
+/// a connection never waits for another's memory.
 ///
 /// ```
-/// let mut memory = tcpv4::Memory::<4, 8192>::new();
+/// use tcpv4::Memory;
+///
+/// // Four connections, 4 KiB each way.
+/// let mut memory = Memory::<4, 8192>::new();
+/// // A server that answers short requests with long pages.
+/// let mut memory = Memory::<64, 20_000, 16>::with_lists().with_send_bytes(18_000);
 /// ```
-pub struct Memory<const SLOTS: usize, const BYTES: usize> {
+pub struct Memory<const SLOTS: usize, const BYTES: usize, const LIST: usize = { buffer::FIXED_LIST }> {
     bytes: [[u8; BYTES]; SLOTS],
+    /// Of each slot, for what is sent.
+    send: usize,
 }
 
 impl<const SLOTS: usize, const BYTES: usize> Memory<SLOTS, BYTES> {
     /// Memory, zeroed; fit for a `static`.
     pub const fn new() -> Self {
-        Self { bytes: [[0; BYTES]; SLOTS] }
+        Self::with_lists()
+    }
+}
+
+impl<const SLOTS: usize, const BYTES: usize, const LIST: usize> Memory<SLOTS, BYTES, LIST> {
+    /// The same with lists of one's own length:
+    /// `Memory::<4, 8192, 8>::with_lists()`.
+    pub const fn with_lists() -> Self {
+        const { assert!(SLOTS > 0 && BYTES >= 2 && LIST > 0) };
+        Self { bytes: [[0; BYTES]; SLOTS], send: BYTES / 2 }
+    }
+
+    /// Keeps `send` bytes of each slot, 1 to `BYTES` - 1, for what is sent, and
+    /// the rest for what is received.
+    #[must_use]
+    pub const fn with_send_bytes(mut self, send: usize) -> Self {
+        self.send = if send == 0 {
+            1
+        } else if send < BYTES {
+            send
+        } else {
+            BYTES - 1
+        };
+        self
+    }
+
+    /// Bytes of a slot for what is sent, and for what is received.
+    pub(crate) const fn shares(&self) -> (usize, usize) {
+        (self.send, BYTES - self.send)
     }
 }
 
@@ -134,28 +182,29 @@ impl<const SLOTS: usize, const BYTES: usize> Default for Memory<SLOTS, BYTES> {
     }
 }
 
-impl<const SLOTS: usize, const BYTES: usize> fmt::Debug for Memory<SLOTS, BYTES> {
+impl<const SLOTS: usize, const BYTES: usize, const LIST: usize> fmt::Debug for Memory<SLOTS, BYTES, LIST> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Memory")
     }
 }
 
-/// Memory that the caller handed over, for `SLOTS` connections: no allocator.
-pub struct Fixed<'m, const SLOTS: usize> {
-    free: heapless::Vec<Buffers<buffer::Fixed<'m>>, SLOTS>,
+/// [`Memory`] that the caller handed over, for `SLOTS` connections with lists
+/// of `LIST` entries: no allocator.
+pub struct Fixed<'m, const SLOTS: usize, const LIST: usize = { buffer::FIXED_LIST }> {
+    free: heapless::Vec<Buffers<buffer::Fixed<'m, LIST>>, SLOTS>,
 }
 
-impl<const SLOTS: usize> fmt::Debug for Fixed<'_, SLOTS> {
+impl<const SLOTS: usize, const LIST: usize> fmt::Debug for Fixed<'_, SLOTS, LIST> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fixed")
     }
 }
 
-impl<'m, const SLOTS: usize> Fixed<'m, SLOTS> {
-    pub(crate) fn new<const BYTES: usize>(memory: &'m mut Memory<SLOTS, BYTES>) -> Self {
+impl<'m, const SLOTS: usize, const LIST: usize> Fixed<'m, SLOTS, LIST> {
+    pub(crate) fn new<const BYTES: usize>(memory: &'m mut Memory<SLOTS, BYTES, LIST>) -> Self {
         let mut free = heapless::Vec::new();
         for bytes in &mut memory.bytes {
-            let (send, receive) = bytes.split_at_mut(BYTES / 2);
+            let (send, receive) = bytes.split_at_mut(memory.send);
             // As many as there is room for: both are `SLOTS`.
             let _ = free.push(Buffers { send, receive });
         }
@@ -163,17 +212,17 @@ impl<'m, const SLOTS: usize> Fixed<'m, SLOTS> {
     }
 }
 
-impl<'m, const SLOTS: usize> Storage for Fixed<'m, SLOTS> {
-    type Backing = buffer::Fixed<'m>;
+impl<'m, const SLOTS: usize, const LIST: usize> Storage for Fixed<'m, SLOTS, LIST> {
+    type Backing = buffer::Fixed<'m, LIST>;
     type Arena<T> = heapless::Vec<T, SLOTS>;
     type Array<T> = heapless::Vec<T, SLOTS>;
     type Cells = heapless::Vec<[u64; 4], SLOTS>;
 
-    fn take_buffers(&mut self) -> Option<Buffers<buffer::Fixed<'m>>> {
+    fn take_buffers(&mut self) -> Option<Buffers<buffer::Fixed<'m, LIST>>> {
         self.free.pop()
     }
 
-    fn give_buffers(&mut self, buffers: Buffers<buffer::Fixed<'m>>) {
+    fn give_buffers(&mut self, buffers: Buffers<buffer::Fixed<'m, LIST>>) {
         // Room is there: the buffers were taken from here.
         let _ = self.free.push(buffers);
     }

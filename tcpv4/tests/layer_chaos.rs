@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use layer_net::raw::{ACK, FIN, PEER, RST, Raw, SYN, take};
-use layer_net::{MockIp, Net, with_fixed, with_limits};
+use layer_net::{MockIp, Net, once, with_fixed, with_limits};
 use proptest::prelude::*;
 use tcpv4::{Flow, Limits, Listener, Storage};
 use traits::{ConnectError, IcmpError, IcmpErrorKind, Inbound, Layer as _, Packet, UnreachableCode};
@@ -97,10 +97,6 @@ struct Chaos<'t, 'i, S: Storage> {
     known: HashMap<u16, Known>,
     flows: Vec<Flow<'t, &'i MockIp, S>>,
     attempts: Vec<Attempt<'t, 'i, S>>,
-}
-
-fn once<F: Future>(future: F) -> Poll<F::Output> {
-    Box::pin(future).as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 impl<S: Storage> Chaos<'_, '_, S> {

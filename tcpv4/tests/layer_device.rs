@@ -2,28 +2,12 @@
 
 mod layer_net;
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use layer_net::{Link, Net, pattern, with_heap};
+use layer_net::{B, Link, Net, SECOND, pattern, read_all, with_heap};
 use tcpv4::{Flow, Listener, Storage};
-use traits::{Capabilities, FlowError, Ip, Offload, SendError};
-
-const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
-const SECOND: Duration = Duration::from_secs(1);
-
-async fn read_all<I: Ip, S: Storage>(mut flow: Flow<'_, I, S>) -> Vec<u8> {
-    let mut got = Vec::new();
-    let mut buffer = [0; 10_000];
-    loop {
-        match flow.read(&mut buffer).await.unwrap() {
-            0 => break,
-            n => got.extend(&buffer[..n]),
-        }
-    }
-    flow.close().await.unwrap();
-    got
-}
+use traits::{Capabilities, FlowError, Offload, SendError};
 
 /// Sends `len` bytes from `a` to `b`; how many packets that took.
 fn send<S: Storage>(net: &Net<'_, S>, len: usize) -> u64 {
@@ -37,7 +21,7 @@ fn send<S: Storage>(net: &Net<'_, S>, len: usize) -> u64 {
         assert_eq!(flow.read(&mut [0]).await, Ok(0));
     };
     let server = async {
-        let got = read_all(listener.accept(net.b()).await).await;
+        let got = read_all(&mut listener.accept(net.b()).await).await;
         assert!(got == data, "{} of {len}", got.len());
     };
     let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
@@ -61,7 +45,7 @@ on_both! {
             flow.write_all(&data).await.unwrap();
             flow.close().await.unwrap();
         };
-        let server = async { assert!(read_all(listener.accept(net.b()).await).await == data) };
+        let server = async { assert!(read_all(&mut listener.accept(net.b()).await).await == data) };
         let mut session =
             net.session().listen(1, 80, &listener).background(waiting).spawn(client).spawn(server);
         assert!(session.run_for(SECOND * 20));
@@ -124,7 +108,7 @@ on_both! {
             flow.write_all(&data).await.unwrap();
             flow.close().await.unwrap();
         };
-        let server = async { assert!(read_all(listener.accept(net.b()).await).await == data) };
+        let server = async { assert!(read_all(&mut listener.accept(net.b()).await).await == data) };
         let mut session = net.session().listen(1, 80, &listener).background(toggle).spawn(client).spawn(server);
         assert!(session.run_for(SECOND * 60));
         assert_eq!((net.a().statistics().retransmitted, net.b().statistics().bad_checksum), (0, 0));
@@ -142,7 +126,7 @@ on_both! {
             flow.write_all(&data).await.unwrap();
             flow.close().await.unwrap();
         };
-        let server = async { assert!(read_all(listener.accept(net.b()).await).await == data) };
+        let server = async { assert!(read_all(&mut listener.accept(net.b()).await).await == data) };
         let mut session = net.session().listen(1, 80, &listener).spawn(narrow).spawn(client).spawn(server);
         assert!(session.run_for(SECOND * 60));
         assert_eq!(net.a().statistics().lost_below, 0);
@@ -163,7 +147,7 @@ on_both! {
                 flow.close().await.unwrap();
                 assert_eq!(flow.read(&mut [0]).await, Ok(0));
             };
-            let server = async { assert!(read_all(listener.accept(net.b()).await).await == b"x") };
+            let server = async { assert!(read_all(&mut listener.accept(net.b()).await).await == b"x") };
             let mut session = net.session().listen(1, 80, &listener).spawn(fail).spawn(client).spawn(server);
             assert!(session.run_for(SECOND * 20), "{error}");
             session.run_for(SECOND * 61);
@@ -208,7 +192,7 @@ fn connections_take_turns() {
                 net.hosts[0].ip.give_room(4);
             }
         };
-        let server = listener.serve(net.b(), async |flow: Flow<'_, _, _>| read_all(flow).await.len());
+        let server = listener.serve(net.b(), async |mut flow: Flow<'_, _, _>| read_all(&mut flow).await.len());
         let mut session = net.session().listen(1, 80, &listener).background(server).background(pace);
         for _ in 0..4 {
             session = session.background(async {

@@ -5,44 +5,10 @@ mod layer_net;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use layer_net::{Link, Net, join, pattern};
-use tcpv4::{Flow, Listener, Storage};
-use traits::Ip;
+use layer_net::{Link, Net, echo, exchange, join, pattern};
+use tcpv4::{Listener, Storage};
 
 const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 7);
-
-/// Sends back all that comes, then closes.
-async fn echo<I: Ip, S: Storage>(mut flow: Flow<'_, I, S>) {
-    let mut buffer = [0; 3000];
-    loop {
-        match flow.read(&mut buffer).await {
-            Ok(0) => break,
-            Ok(n) => flow.write_all(&buffer[..n]).await.unwrap(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-    flow.close().await.unwrap();
-}
-
-/// Sends `data`, and returns what comes back.
-async fn exchange<I: Ip, S: Storage>(flow: Flow<'_, I, S>, data: &[u8]) -> Vec<u8> {
-    let (mut reader, mut writer) = flow.split();
-    let send = async {
-        writer.write_all(data).await.unwrap();
-        writer.close().await.unwrap();
-    };
-    let receive = async {
-        let mut back = Vec::new();
-        let mut buffer = [0; 5000];
-        loop {
-            match reader.read(&mut buffer).await.unwrap() {
-                0 => return back,
-                n => back.extend(&buffer[..n]),
-            }
-        }
-    };
-    join(send, receive).await.1
-}
 
 /// Echoes `len` bytes over `link`.
 fn run<S: Storage>(net: &Net<'_, S>, link: Link, len: usize) {

@@ -2,9 +2,10 @@
 
 mod layer_net;
 
+use std::task::Poll;
 use std::time::Duration;
 
-use layer_net::{B, Net, SECOND, assert_forgotten, join};
+use layer_net::{B, Net, SECOND, assert_forgotten, join, once};
 use tcpv4::Listener;
 use traits::FlowError;
 
@@ -73,11 +74,11 @@ on_both! {
                 // Each write is given up when it has to wait, and tried anew.
                 let written = {
                     let mut write = Box::pin(flow.write(&data[sent..]));
-                    std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context))).await
+                    std::future::poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await
                 };
                 match written {
-                    std::task::Poll::Ready(n) => sent += n.unwrap(),
-                    std::task::Poll::Pending => net.sleep(Duration::from_millis(7)).await,
+                    Poll::Ready(n) => sent += n.unwrap(),
+                    Poll::Pending => net.sleep(Duration::from_millis(7)).await,
                 }
             }
             flow.close().await.unwrap();
@@ -89,12 +90,12 @@ on_both! {
                 let mut buffer = [0; 777];
                 let read = {
                     let mut read = Box::pin(flow.read(&mut buffer));
-                    std::future::poll_fn(|context| std::task::Poll::Ready(read.as_mut().poll(context))).await
+                    std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context))).await
                 };
                 match read {
-                    std::task::Poll::Ready(Ok(0)) => break,
-                    std::task::Poll::Ready(n) => got.extend(&buffer[..n.unwrap()]),
-                    std::task::Poll::Pending => net.sleep(Duration::from_millis(11)).await,
+                    Poll::Ready(Ok(0)) => break,
+                    Poll::Ready(n) => got.extend(&buffer[..n.unwrap()]),
+                    Poll::Pending => net.sleep(Duration::from_millis(11)).await,
                 }
             }
             assert!(got == data);
@@ -216,6 +217,69 @@ on_both! {
         };
         let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
         assert!(session.run_for(SECOND));
+        assert_forgotten(net);
+    }
+
+    /// Whoever is told that it is ready does not wait.
+    fn ready_is_who_would_not_wait(net) {
+        use embedded_io_async::{ReadReady as _, WriteReady as _};
+        use tcpv4::IoError;
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.set_send_limit(4000);
+            assert_eq!((flow.read_ready(), flow.write_ready()), (Ok(false), Ok(true)));
+            net.sleep(SECOND / 100).await;
+            while flow.write_ready() == Ok(true) {
+                assert!(once(flow.write(&[7; 900])).is_ready());
+            }
+            assert!(once(flow.write(&[7; 900])).is_pending(), "full");
+            flow.flush().await.unwrap();
+            assert_eq!(flow.write_ready(), Ok(true));
+            flow.close().await.unwrap();
+            assert_eq!(flow.write_ready(), Err(IoError::Flow(FlowError::Closed)));
+            assert_eq!(once(flow.write(b"x")), Poll::Ready(Err(FlowError::Closed)));
+            assert_eq!(flow.read_ready(), Ok(false), "the other direction is open");
+            net.sleep(SECOND).await;
+            assert_eq!(flow.read_ready(), Ok(true), "the end of the stream");
+            assert_eq!(once(flow.read(&mut [0])), Poll::Ready(Ok(0)));
+        };
+        let server = async {
+            let (mut reader, mut writer) = listener.accept(net.b()).await.split();
+            assert_eq!((reader.read_ready(), writer.write_ready()), (Ok(false), Ok(true)));
+            let mut count = 0;
+            while count < 4000 {
+                net.sleep(SECOND / 100).await;
+                while reader.read_ready() == Ok(true) {
+                    let Poll::Ready(Ok(n)) = once(reader.read(&mut [0; 700])) else { panic!("waits") };
+                    count += n;
+                    if n == 0 {
+                        break;
+                    }
+                }
+            }
+            net.sleep(SECOND / 2).await;
+            writer.close().await.unwrap();
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 5));
+        assert_forgotten(net);
+    }
+
+    /// A connection that is lost is told at once.
+    fn a_lost_connection_is_ready_with_its_error(net) {
+        use embedded_io_async::{ReadReady as _, WriteReady as _};
+        let listener = Listener::<2>::with_capacity();
+        let client = async {
+            let mut flow = net.a().create_connection(B).await.unwrap();
+            flow.write_all(b"hello").await.unwrap();
+            net.sleep(SECOND).await;
+            let lost = Err(tcpv4::IoError::Flow(FlowError::Reset));
+            assert_eq!((flow.read_ready(), flow.write_ready()), (lost, lost));
+        };
+        let server = async { listener.accept(net.b()).await.abort() };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(SECOND * 5));
         assert_forgotten(net);
     }
 }

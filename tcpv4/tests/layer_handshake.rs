@@ -6,16 +6,11 @@ use std::net::Ipv4Addr;
 use std::task::Waker;
 use std::time::Duration;
 
-use layer_net::raw::{ACK, FIN, PEER, PSH, RST, Raw, SYN, Seen, take};
-use layer_net::{Net, random, with_limits};
+use layer_net::raw::{ACK, FIN, PEER, PSH, RST, Raw, SYN, Seen};
+use layer_net::{Net, random, speak, with_limits};
 use rand_chacha::rand_core::Rng as _;
 use tcpv4::{Limits, Listener, Storage};
 use traits::Layer as _;
-
-fn speak<S: Storage>(net: &Net<'_, S>) -> Vec<Seen> {
-    net.a().poll(net.clock.now(), Waker::noop());
-    take(net.hosts[0].ip)
-}
 
 fn after<S: Storage>(net: &Net<'_, S>, millis: u64) -> Vec<Seen> {
     net.clock.set(net.clock.now() + Duration::from_millis(millis));

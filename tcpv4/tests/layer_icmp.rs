@@ -3,17 +3,15 @@
 mod layer_net;
 
 use std::cell::Cell;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use layer_net::{Net, raw};
+use layer_net::{B, Net, SECOND, raw};
 use tcpv4::{Listener, Storage, Tcp};
 use traits::{ConnectError, IcmpError, IcmpErrorKind, Inbound, UnreachableCode};
 use wire::Protocol;
 
-const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
-const SECOND: Duration = Duration::from_secs(1);
 
 fn error<S: Storage>(tcp: &Tcp<&layer_net::MockIp, S>, kind: IcmpErrorKind, quote: &[u8]) {
     let src = tcp.ip().address.get();

@@ -238,16 +238,7 @@ fn a_client_gets_in_during_a_flood() {
         };
         let server = async {
             let mut flow = listener.accept(net.b()).await;
-            let mut got: Vec<u8> = Vec::new();
-            let mut buffer = [0; 4000];
-            loop {
-                match flow.read(&mut buffer).await.unwrap() {
-                    0 => break,
-                    n => got.extend(&buffer[..n]),
-                }
-            }
-            assert!(got == data);
-            flow.close().await.unwrap();
+            assert!(layer_net::read_all(&mut flow).await == data);
         };
         let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
         assert!(session.run_for(Duration::from_secs(10)));

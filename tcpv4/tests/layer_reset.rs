@@ -3,20 +3,13 @@
 mod layer_net;
 
 use std::net::Ipv4Addr;
-use std::task::Waker;
 use std::time::Duration;
 
 use layer_net::raw::{ACK, FIN, HOST, PEER, RST, Raw, SYN, take};
-use layer_net::{Net, raw};
-use tcpv4::{Listener, Storage};
-use traits::{Cast, Inbound, Layer as _, Packet, RxMeta};
+use layer_net::{Net, speak};
+use tcpv4::Listener;
+use traits::{Cast, Inbound, Packet, RxMeta};
 use wire::Protocol;
-
-/// Lets host `a` speak, and takes what it says.
-fn speak<S: Storage>(net: &Net<'_, S>) -> Vec<raw::Seen> {
-    net.a().poll(net.clock.now(), Waker::noop());
-    take(net.hosts[0].ip)
-}
 
 on_both! {
     /// RFC 9293 §3.10.7.1.

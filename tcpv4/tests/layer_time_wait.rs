@@ -6,17 +6,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::task::Waker;
 use std::time::Duration;
 
-use layer_net::raw::{ACK, FIN, PEER, RST, Raw, SYN, Seen, take};
-use layer_net::{Net, with_limits};
+use layer_net::raw::{ACK, FIN, PEER, RST, Raw, SYN};
+use layer_net::{Net, SECOND, speak, with_limits};
 use tcpv4::{Flow, Limits, Listener, Storage};
-use traits::{Ip, Layer as _};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn speak<S: Storage>(net: &Net<'_, S>) -> Vec<Seen> {
-    net.a().poll(net.clock.now(), Waker::noop());
-    take(net.hosts[0].ip)
-}
+use traits::Ip;
 
 /// Accepts, then closes at once.
 async fn close<I: Ip, S: Storage>(mut flow: Flow<'_, I, S>) {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use layer_net::raw::{ACK, PSH, Raw, SYN, take};
-use layer_net::{Flag, Net};
+use layer_net::{Flag, Net, once};
 use tcpv4::{Accept, ConnectionId, Listener, Storage};
 use traits::{FlowError, Layer as _};
 
@@ -91,7 +91,7 @@ on_both! {
         Raw::new(SYN, 1000, 0).options(&[2, 4, 5, 180]).input(net.a(), Some(&listener));
         let iss = poll()[0].seq;
         Raw::new(ACK, 1001, iss + 1).input(net.a(), Some(&listener));
-        let Poll::Ready(mut flow) = poll_once(listener.accept(net.a())) else { panic!() };
+        let Poll::Ready(mut flow) = once(listener.accept(net.a())) else { panic!() };
         // Fills the window, however it grows meanwhile.
         let (mut seq, mut edge) = (1001u32, 1001 + 1400);
         while seq < edge {
@@ -101,10 +101,10 @@ on_both! {
             edge = poll().last().map_or(edge, |s| s.ack + u32::from(s.window));
         }
         task.count.store(0, Ordering::Relaxed);
-        assert_eq!(poll_once(flow.read(&mut [0; 10])), Poll::Ready(Ok(10)));
+        assert_eq!(once(flow.read(&mut [0; 10])), Poll::Ready(Ok(10)));
         assert_eq!((task.count.load(Ordering::Relaxed), poll().len()), (0, 0), "too little to tell");
         let mut rest = vec![0; 100_000];
-        assert!(matches!(poll_once(flow.read(&mut rest)), Poll::Ready(Ok(n)) if n > 5000));
+        assert!(matches!(once(flow.read(&mut rest)), Poll::Ready(Ok(n)) if n > 5000));
         assert_eq!(task.count.load(Ordering::Relaxed), 1);
         let [update] = &poll()[..] else { panic!() };
         assert_eq!((update.flags, update.ack), (ACK, seq));
@@ -174,12 +174,8 @@ on_both! {
         assert_eq!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(5)));
         drop(read);
         flow.abort();
-        assert_eq!(poll_once(flow.write(b"x")), Poll::Ready(Err(FlowError::Closed)));
+        assert_eq!(once(flow.write(b"x")), Poll::Ready(Err(FlowError::Closed)));
     }
-}
-
-fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
-    Box::pin(future).as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Calls back from every method.
@@ -201,7 +197,7 @@ impl<S: Storage> Calling<'_, '_, S> {
         Raw::new(ACK, 1, 1).from(layer_net::raw::PEER, 9).input(tcp, None);
         Raw::new(SYN, 1000, 0).from(layer_net::raw::PEER, 3).input(tcp, Some(&self.listener));
         let dst = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
-        assert!(poll_once(tcp.create_connection(dst)).is_pending() || tcp.usage().connections == 8);
+        assert!(once(tcp.create_connection(dst)).is_pending() || tcp.usage().connections == 8);
         self.flows.borrow_mut().push(());
     }
 }
@@ -239,7 +235,7 @@ fn a_layer_below_that_calls_back() {
         let _ = tcp.usage();
         tcp.poll(now, Waker::noop());
         let dst = SocketAddrV4::new(layer_net::raw::PEER, 80);
-        assert!(poll_once(tcp.create_connection(dst)).is_pending());
+        assert!(once(tcp.create_connection(dst)).is_pending());
     }));
     let listener = Listener::<2>::with_capacity();
     Raw::new(SYN, 1000, 0).input(&tcp, Some(&listener));

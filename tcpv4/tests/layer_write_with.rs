@@ -4,11 +4,10 @@ mod layer_net;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use layer_net::raw::{ACK, Raw};
-use layer_net::{B, Link, MockIp, Net, SECOND, assert_forgotten, pattern, with_limits};
+use layer_net::{B, Link, MockIp, Net, SECOND, assert_forgotten, once, pattern, read_all, with_limits};
 use tcpv4::{Flow, Limits, Listener, Storage};
 use traits::{FlowError, Layer as _};
 
@@ -16,21 +15,8 @@ const LEN: usize = 100_000;
 
 /// Reads `len` bytes and the end of the stream.
 async fn expect<S: Storage>(mut flow: Flow<'_, &MockIp, S>, expected: &[u8]) {
-    let mut got: Vec<u8> = Vec::new();
-    let mut buffer = [0; 1500];
-    loop {
-        match flow.read(&mut buffer).await.unwrap() {
-            0 => break,
-            n => got.extend(&buffer[..n]),
-        }
-    }
+    let got = read_all(&mut flow).await;
     assert!(got == expected, "{} bytes of {}", got.len(), expected.len());
-    flow.close().await.unwrap();
-}
-
-/// Polls once.
-fn once<F: Future>(future: F) -> Poll<F::Output> {
-    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 on_both! {

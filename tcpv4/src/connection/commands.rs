@@ -22,7 +22,7 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Whether the user may write.
-    pub(super) fn check_writing(&self) -> Result<(), Failure> {
+    pub(crate) fn check_writing(&self) -> Result<(), Failure> {
         match self.failure {
             Some(failure) => Err(failure),
             None if self.state.can_write() && !self.flags.contains(Flags::FIN) => Ok(()),

@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use embedded_io_async::{BufRead, ErrorType, Read, Write};
+use embedded_io_async::{BufRead, ErrorType, Read, ReadReady, Write, WriteReady};
 use traits::{FlowError, Ip};
 
 use super::poll::register;
@@ -43,15 +43,15 @@ impl<'t, I: Ip> Flow<'t, I, crate::Heap> {
     }
 }
 
-impl<'t, 'm, I: Ip, const SLOTS: usize> Flow<'t, I, Fixed<'m, SLOTS>> {
+impl<'t, 'm, I: Ip, const SLOTS: usize, const LIST: usize> Flow<'t, I, Fixed<'m, SLOTS, LIST>> {
     /// The flow, to be read in place, with `spare` as the second buffer. One
-    /// that is smaller than the connection's own, half the bytes of a slot of
-    /// [`Memory`](crate::Memory), is copied into instead.
+    /// that is smaller than the connection's own, the receiving share of a slot
+    /// of [`Memory`](crate::Memory), is copied into instead.
     ///
     /// # Errors
     ///
     /// The flow, where `spare` is empty.
-    pub fn buffered_in(self, spare: &'m mut [u8]) -> Result<Buffered<'t, I, Fixed<'m, SLOTS>>, Self> {
+    pub fn buffered_in(self, spare: &'m mut [u8]) -> Result<Buffered<'t, I, Fixed<'m, SLOTS, LIST>>, Self> {
         if spare.is_empty() {
             return Err(self);
         }
@@ -167,5 +167,19 @@ impl<I: Ip, S: Storage> Write for Buffered<'_, I, S> {
     /// Returns at once, as for a [`Flow`].
     async fn flush(&mut self) -> Result<(), IoError> {
         Ok(())
+    }
+}
+
+/// As for a [`Flow`]; ready too while something is shown.
+impl<I: Ip, S: Storage> ReadReady for Buffered<'_, I, S> {
+    fn read_ready(&mut self) -> Result<bool, IoError> {
+        if self.ring.is_empty() { self.flow.read_ready() } else { Ok(true) }
+    }
+}
+
+/// As for a [`Flow`].
+impl<I: Ip, S: Storage> WriteReady for Buffered<'_, I, S> {
+    fn write_ready(&mut self) -> Result<bool, IoError> {
+        self.flow.write_ready()
     }
 }

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use embedded_io_async::{ErrorType, Read, Write};
+use embedded_io_async::{ErrorType, Read, ReadReady, Write, WriteReady};
 use traits::Ip;
 
 use super::{Flow, IoError, ReadHalf, WriteHalf};
@@ -53,6 +53,36 @@ impl<I: Ip, S: Storage> Write for WriteHalf<'_, I, S> {
     /// Returns at once, as for a [`Flow`].
     async fn flush(&mut self) -> Result<(), IoError> {
         Ok(())
+    }
+}
+
+/// Ready at the end of the stream, too; a connection that is lost is ready
+/// with its error.
+impl<I: Ip, S: Storage> ReadReady for Flow<'_, I, S> {
+    fn read_ready(&mut self) -> Result<bool, IoError> {
+        Ok(self.handle.read_ready()?)
+    }
+}
+
+/// As for a [`Flow`].
+impl<I: Ip, S: Storage> ReadReady for ReadHalf<'_, I, S> {
+    fn read_ready(&mut self) -> Result<bool, IoError> {
+        Ok(self.handle.read_ready()?)
+    }
+}
+
+/// Ready for one byte at least; after a close, and when the connection is
+/// lost, ready with the error that a write would have.
+impl<I: Ip, S: Storage> WriteReady for Flow<'_, I, S> {
+    fn write_ready(&mut self) -> Result<bool, IoError> {
+        Ok(self.handle.write_ready()?)
+    }
+}
+
+/// As for a [`Flow`].
+impl<I: Ip, S: Storage> WriteReady for WriteHalf<'_, I, S> {
+    fn write_ready(&mut self) -> Result<bool, IoError> {
+        WriteReady::write_ready(&mut self.flow)
     }
 }
 

@@ -26,7 +26,24 @@ pub use split::{ReadHalf, WriteHalf};
 ///
 /// Dropping one that was not closed, or that has data left to read, resets
 /// it; dropping one that was closed lets the close run its course, for a
-/// bounded time. Dropping a future of any method loses nothing: see each.
+/// bounded time. Of split halves, and of [`Buffered`], the same when the last
+/// half goes.
+///
+/// # When a future is dropped
+///
+/// | future | dropped before it completes |
+/// |---|---|
+/// | [`create_connection`](Tcp::create_connection) | the attempt is given up; a SYN-ACK that still comes is answered with a reset |
+/// | [`accept`](crate::Listener::accept) | no connection is lost: it is the next one's who accepts |
+/// | [`serve`](crate::Listener::serve) | its handlers are dropped, with their flows; what waits in the backlog stays |
+/// | [`read`](Flow::read), [`read_with`](Flow::read_with), [`Buffered::fill`] | nothing was taken |
+/// | [`write`](Flow::write), [`write_with`](Flow::write_with) | nothing was queued, and the filler not called |
+/// | [`write_all`](Flow::write_all), [`write_nodelay`](Flow::write_nodelay) | some part of the bytes may be queued, from the first on |
+/// | [`flush`](Flow::flush) | nothing: what is queued is sent all the same |
+/// | [`close`](Flow::close) | the stream is closed and goes on to its end |
+///
+/// A future that was never polled has done nothing at all, `close` included.
+/// The task may be woken once more for what it no longer waits for.
 pub struct Flow<'t, I: Ip, S: Storage> {
     handle: Handle<'t, I, S>,
     dest: SocketAddrV4,
@@ -98,7 +115,8 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     /// all) and a result. `None` when the peer has closed and all is read.
     ///
     /// What is shown may be less than all that can be read, where that is not
-    /// in one piece. `take` may call back into the layer.
+    /// in one piece. `take` may call back into the layer. When the future is
+    /// dropped before it completes, `take` was not called.
     ///
     /// # Errors
     ///
@@ -156,7 +174,8 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
 
     /// Queues all of `bytes` and sends them without waiting for more to fill
     /// a segment, along with what was queued before: Nagle's algorithm is off
-    /// until the next plain write.
+    /// until the next plain write. When the future is dropped before it
+    /// completes, some part may have been queued.
     ///
     /// # Errors
     ///
@@ -169,7 +188,8 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
         self.handle.write_all(bytes).await
     }
 
-    /// Waits until all that was written has been acknowledged.
+    /// Waits until all that was written has been acknowledged. It is sent
+    /// without that, too: dropping the future stops nothing.
     ///
     /// # Errors
     ///
@@ -293,7 +313,8 @@ impl<I: Ip, S: Storage> traits::Flow for Flow<'_, I, S> {
 
 impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Connects to `dst` from a port of the layer's choice; completes when the
-    /// handshake has. Dropping the future aborts the attempt.
+    /// handshake has. Dropping the future gives the attempt up; polled for the
+    /// first time, it takes its port.
     ///
     /// # Errors
     ///

@@ -141,12 +141,50 @@ impl<S: Storage> Held<S> {
         self.fate.or_else(|| self.machine.failure().map(Failure::flow_error))
     }
 
+    /// How much may be written at once when so many bytes of the layer's
+    /// memory are free, and what a writer waits for: no more than half of what
+    /// is left; and when that is little, a little at a time, each when the one
+    /// before was acknowledged.
+    fn share(&self, free: usize) -> (usize, Want) {
+        match free / 2 {
+            share @ SHORT_WRITE.. => (share, Want::WRITE),
+            _ if self.machine.is_flushed() => (SHORT_WRITE, Want::FLUSH),
+            _ => (0, Want::FLUSH),
+        }
+    }
+
     /// Whether nothing more can be read after what has arrived.
     pub(super) fn end_of_stream(&self) -> Option<Result<(), FlowError>> {
         match self.error() {
             Some(error) => Some(Err(error)),
             None => self.machine.is_read_closed().then_some(Ok(())),
         }
+    }
+}
+
+/// Whether the user would have to wait.
+impl<I: Ip, S: Storage> Handle<'_, I, S> {
+    /// Whether a read would end at once with bytes, or at the end of the
+    /// stream.
+    pub(super) fn read_ready(&self) -> Result<bool, FlowError> {
+        let state = self.tcp.state.borrow();
+        let held = state.get(self.id).ok_or(FlowError::Closed)?;
+        if held.machine.readable() > 0 {
+            return Ok(true);
+        }
+        held.end_of_stream().map_or(Ok(false), |end| end.map(|()| true))
+    }
+
+    /// Whether a write would end at once with bytes taken.
+    pub(super) fn write_ready(&self) -> Result<bool, FlowError> {
+        let state = self.tcp.state.borrow();
+        let free = state.limits.bytes.saturating_sub(state.bytes);
+        let held = state.get(self.id).ok_or(FlowError::Closed)?;
+        if let Some(error) = held.error() {
+            return Err(error);
+        }
+        held.machine.check_writing().map_err(Failure::flow_error)?;
+        Ok(held.machine.writable() > 0 && held.share(free).0 > 0)
     }
 }
 
@@ -292,14 +330,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if let Some(error) = held.error() {
             return Poll::Ready(Err(error));
         }
-        // No more than half of what is left of the layer's memory; and when
-        // that is little, a little at a time, each when the one before was
-        // acknowledged.
-        let (most, want) = match free / 2 {
-            share @ SHORT_WRITE.. => (share, Want::WRITE),
-            _ if held.machine.is_flushed() => (SHORT_WRITE, Want::FLUSH),
-            _ => (0, Want::FLUSH),
-        };
+        let (most, want) = held.share(free);
         match attempt(held, most) {
             Err(failure) => return Poll::Ready(Err(failure.flow_error())),
             Ok(Some(done)) => {

@@ -4,6 +4,7 @@
 //! No function here calls a layer, a listener, a filler or a waker while it
 //! borrows the state: what is to be called leaves the borrow first.
 
+mod bucket;
 mod emit;
 mod icmp;
 mod input;
@@ -105,18 +106,20 @@ impl<I: Ip> Tcp<I, crate::Heap> {
     }
 }
 
-impl<'m, I: Ip, const SLOTS: usize> Tcp<I, Fixed<'m, SLOTS>> {
+impl<'m, I: Ip, const SLOTS: usize, const LIST: usize> Tcp<I, Fixed<'m, SLOTS, LIST>> {
     /// TCP over `ip`, in `memory` that the caller hands over: needs no
-    /// allocator.
+    /// allocator. The tables stand in the layer itself; [`Memory`] says how
+    /// large that makes it.
     pub fn connect_in<const BYTES: usize>(
         ip: I,
         random: &mut impl Rng,
-        memory: &'m mut Memory<SLOTS, BYTES>,
+        memory: &'m mut Memory<SLOTS, BYTES, LIST>,
     ) -> Self {
         let limits = Limits { connections: SLOTS, half_open: SLOTS, time_wait: SLOTS, bytes: usize::MAX };
+        let (send, receive) = memory.shares();
         let tcp = Self::with_storage(ip, random, Fixed::new(memory), limits);
-        let half = (BYTES / 2) as u32;
-        tcp.settings.set(Settings { send_limit: half, receive_limit: half, ..Settings::default() });
+        let (send_limit, receive_limit) = (send as u32, receive as u32);
+        tcp.settings.set(Settings { send_limit, receive_limit, ..Settings::default() });
         tcp
     }
 }

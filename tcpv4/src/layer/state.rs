@@ -6,6 +6,7 @@ use bitflags::bitflags;
 use traits::{FlowError, Instant};
 
 use super::Usage;
+use super::bucket::Bucket;
 use crate::connection::{Connection, Events, Settings};
 use crate::half_open::{HalfOpen, RETRIES};
 use crate::isn::Secret;
@@ -352,41 +353,6 @@ impl<S: Storage> State<S> {
     #[inline]
     pub(crate) const fn is_short_of_memory(&self) -> bool {
         self.bytes >= self.limits.bytes
-    }
-}
-
-/// So many of something a second, and so many at once: a token bucket.
-#[derive(Debug)]
-pub(crate) struct Bucket {
-    tokens: u32,
-    filled: Instant,
-}
-
-/// Resets a second, and in one burst.
-const RESETS: u32 = 1000;
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self { tokens: RESETS, filled: Instant::ZERO }
-    }
-}
-
-impl Bucket {
-    /// Takes one, if there is one at `now`.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let passed = now.duration_since(self.filled).as_millis().min(1000) as u32;
-        let fresh = passed * RESETS / 1000;
-        if fresh > 0 {
-            self.tokens = (self.tokens + fresh).min(RESETS);
-            self.filled = now;
-        }
-        match self.tokens.checked_sub(1) {
-            Some(left) => {
-                self.tokens = left;
-                true
-            }
-            None => false,
-        }
     }
 }
 

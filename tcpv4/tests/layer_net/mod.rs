@@ -1,27 +1,35 @@
 //! Two hosts back to back in virtual time, and segments made by hand.
 
-#![allow(dead_code, unreachable_pub, unused_macros, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    unused_macros,
+    reason = "each test binary uses a part of it"
+)]
 
 pub mod ip;
 pub mod raw;
+mod session;
+mod steps;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::pin::Pin;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng as _};
-use tcpv4::{Accept, Limits, Memory, Storage, Tcp};
-use traits::{ChecksumVerdict, Inbound, Instant, Layer as _, Packet, RxMeta};
-use wire::Protocol;
+use tcpv4::{Limits, Memory, Storage, Tcp};
+use traits::{ChecksumVerdict, Instant, Layer as _, RxMeta};
 
 pub use ip::{Clock, MockIp, Sent};
+pub use session::Session;
+pub use steps::*;
 
 /// What a link does to packets, each with a chance out of 1000.
 #[derive(Clone, Copy)]
@@ -121,10 +129,17 @@ pub fn with_limits(limits: Limits, test: impl FnOnce(&Net<'_, tcpv4::Heap>)) {
 
 /// A net whose hosts have fixed memory: 8 connections of 16 KiB each.
 pub fn with_fixed(test: impl FnOnce(&Net<'_, tcpv4::Fixed<'_, 8>>)) {
+    with_memory([Memory::<8, 16_384>::new(), Memory::new()], test);
+}
+
+/// A net whose hosts have that memory.
+pub fn with_memory<const SLOTS: usize, const BYTES: usize, const LIST: usize>(
+    mut memory: [Memory<SLOTS, BYTES, LIST>; 2],
+    test: impl FnOnce(&Net<'_, tcpv4::Fixed<'_, SLOTS, LIST>>),
+) {
     let clock = Clock::default();
     clock.set(Instant::from_secs(1000));
     let ips = [1, 2].map(|host| MockIp::new(&clock, host));
-    let mut memory = [Memory::<8, 16_384>::new(), Memory::new()];
     let ([a, b], [m, n]) = (&ips, &mut memory);
     let tcps = [(a, 1, m), (b, 2, n)].map(|(ip, seed, m)| Tcp::connect_in(ip, &mut random(seed), m));
     test(&Net::new(clock, tcps));
@@ -178,7 +193,7 @@ impl<'n, S: Storage> Net<'n, S> {
     }
 
     pub fn session<'s>(&'s self) -> Session<'s, 'n, S> {
-        Session { net: self, ports: [Vec::new(), Vec::new()], tasks: Vec::new() }
+        Session::new(self)
     }
 
     /// Completes `duration` later.
@@ -256,155 +271,5 @@ impl<S: Storage> Host<'_, S> {
         self.deadline.set(self.tcp.poll(now, &Waker::from(self.flag.clone())));
         self.tcp.flush();
         true
-    }
-}
-
-type Task<'s> = Pin<Box<dyn Future<Output = ()> + 's>>;
-
-/// Tasks and listeners on a net.
-pub struct Session<'s, 'n, S: Storage> {
-    net: &'s Net<'n, S>,
-    ports: [Vec<(u16, &'s dyn Accept)>; 2],
-    tasks: Vec<(Option<Task<'s>>, Arc<Flag>, bool)>,
-}
-
-impl<'s, S: Storage> Session<'s, '_, S> {
-    /// Who listens on a port of host `a` (0) or `b` (1).
-    pub fn listen(mut self, host: usize, port: u16, listener: &'s dyn Accept) -> Self {
-        self.ports[host].push((port, listener));
-        self
-    }
-
-    pub fn unlisten(&mut self, host: usize) {
-        self.ports[host].clear();
-    }
-
-    /// A task that has to end.
-    pub fn spawn<T>(self, task: impl Future<Output = T> + 's) -> Self {
-        self.add(task, true)
-    }
-
-    /// A task that may go on for ever.
-    pub fn background<T>(self, task: impl Future<Output = T> + 's) -> Self {
-        self.add(task, false)
-    }
-
-    fn add<T>(mut self, task: impl Future<Output = T> + 's, wanted: bool) -> Self {
-        let task: Task<'s> = Box::pin(async { drop(task.await) });
-        self.tasks.push((Some(task), Flag::new_set(), wanted));
-        self
-    }
-
-    /// Runs until all tasks that have to end have, or nothing happens any
-    /// more, or `limit` has passed; whether they have.
-    pub fn run_for(&mut self, limit: Duration) -> bool {
-        let net = self.net;
-        let end = net.clock.now() + limit;
-        let waits = self.is_wanted();
-        loop {
-            let now = net.clock.now();
-            if self.step(now) {
-                continue;
-            }
-            if waits && !self.is_wanted() {
-                return true;
-            }
-            let deadlines = net.hosts.iter().filter_map(|host| host.deadline.get());
-            let sleepers = net.sleepers.borrow();
-            let sleepers = sleepers.iter().map(|(due, _)| *due).min();
-            let next = deadlines.chain(net.next_arrival()).chain(sleepers).min();
-            match next {
-                Some(next) if next <= end => net.clock.set(next.max(now)),
-                _ => break,
-            }
-        }
-        net.clock.set(end.max(net.clock.now()));
-        !self.is_wanted()
-    }
-
-    /// Whether a task that has to end has not.
-    fn is_wanted(&self) -> bool {
-        self.tasks.iter().any(|(task, _, wanted)| task.is_some() && *wanted)
-    }
-
-    /// As the join of a tower: packets, then applications, then the towers'
-    /// tasks. Whether anything happened.
-    fn step(&mut self, now: Instant) -> bool {
-        let net = self.net;
-        let mut happened = false;
-        net.wake_sleepers(now);
-        while let Some((to, arriving)) = net.take_arrival() {
-            happened = true;
-            let ports = &self.ports[to];
-            let mut packet = Packet::new(arriving.src, arriving.dst, Protocol::TCP, &arriving.bytes);
-            (packet.tos, packet.meta) = (arriving.tos, arriving.meta);
-            net.hosts[to].tcp.input(Inbound::Packet(packet), |port| {
-                ports.iter().find(|(p, _)| *p == port).map(|(_, listener)| *listener)
-            });
-        }
-        for (task, flag, _) in &mut self.tasks {
-            if !flag.take() {
-                continue;
-            }
-            happened = true;
-            let waker = Waker::from(flag.clone());
-            if let Some(running) = task
-                && running.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
-            {
-                *task = None;
-            }
-        }
-        for (from, host) in net.hosts.iter().enumerate() {
-            happened |= host.run(now);
-            for sent in host.ip.take() {
-                net.send(from, &sent);
-            }
-        }
-        happened
-    }
-}
-
-/// Both, at the same time.
-pub async fn join<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
-    let (mut a, mut b) = (std::pin::pin!(a), std::pin::pin!(b));
-    let (mut x, mut y) = (None, None);
-    std::future::poll_fn(|context| {
-        if x.is_none() {
-            x = match a.as_mut().poll(context) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => None,
-            };
-        }
-        if y.is_none() {
-            y = match b.as_mut().poll(context) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => None,
-            };
-        }
-        match (x.take(), y.take()) {
-            (Some(a), Some(b)) => Poll::Ready((a, b)),
-            (a, b) => {
-                (x, y) = (a, b);
-                Poll::Pending
-            }
-        }
-    })
-    .await
-}
-
-/// `len` bytes that tell their place.
-pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
-    (0..len).map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0] ^ salt).collect()
-}
-
-/// A port of the second host.
-pub const B: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
-pub const SECOND: Duration = Duration::from_secs(1);
-
-/// Nothing is left, TIME-WAIT apart.
-pub fn assert_forgotten<S: Storage>(net: &Net<'_, S>) {
-    net.session().run_for(SECOND);
-    for tcp in [net.a(), net.b()] {
-        assert_eq!((tcp.usage().connections, tcp.usage().bytes), (0, 0));
     }
 }
