@@ -140,7 +140,11 @@ impl<B: Backing> Connection<B> {
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => {
                 true
             }
-            State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed => false,
+            // The RFC has no reset here, since all is said but for an
+            // acknowledgement. Here a call enters these states, with any amount
+            // of data and the FIN still to go (as in Linux).
+            State::Closing | State::LastAck => self.queued() > 0 || self.is_fin_unsent() || self.has_unread(),
+            State::SynSent | State::TimeWait | State::Closed => false,
         };
         if self.state != State::Closed {
             self.failure = Some(Failure::Aborted);
@@ -148,6 +152,11 @@ impl<B: Backing> Connection<B> {
         }
         self.shut();
         self.drop_received();
+    }
+
+    /// Whether something was received that was not read.
+    fn has_unread(&self) -> bool {
+        self.readable() > 0 || self.busy.get().is_some_and(|busy| busy.taken > 0)
     }
 
     /// Says that nobody will read or write any more. A connection that is not
@@ -165,7 +174,7 @@ impl<B: Backing> Connection<B> {
             | State::Closing
             | State::LastAck
             | State::TimeWait => {
-                if self.readable() > 0 || self.busy.get().is_some_and(|busy| busy.taken > 0) {
+                if self.has_unread() {
                     self.abort();
                     return;
                 }
