@@ -11,6 +11,11 @@ use crate::table::Tuple;
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, Window, WindowScale};
 
+/// The least time between two answers to one peer that were not due by
+/// themselves (as Linux: `tcp_invalid_ratelimit`), by which two hosts that
+/// answer each other come to rest.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(500);
+
 /// How often a SYN-ACK is sent again, as Linux does (`tcp_synack_retries`).
 pub(crate) const RETRIES: u8 = 5;
 
@@ -36,6 +41,12 @@ pub(crate) struct HalfOpen {
     mss: u16,
     /// The window of the SYN.
     pub(crate) window: Window,
+    /// The window that this side's SYN-ACK tells.
+    pub(crate) advertised: Window,
+    /// When the peer was answered last: milliseconds, of which the high bits
+    /// are gone. So one answer in 65 s may be taken for one of just now, and the
+    /// peer asks again.
+    answered_at: u16,
     /// The peer's window scale.
     scale: u8,
     /// What this side's windows are scaled by, if the peer takes scales.
@@ -58,6 +69,8 @@ pub(crate) enum Verdict {
     Establish,
     /// The SYN-ACK was lost: once more.
     Repeat,
+    /// To be answered, but an answer has just gone out.
+    Throttled,
     /// Answered with an acknowledgement (RFC 5961 §3, §4; RFC 7323 §5.3).
     Acknowledge,
     /// Answered with a reset, and otherwise ignored.
@@ -73,7 +86,7 @@ impl HalfOpen {
     pub(crate) fn new(
         tuple: Tuple,
         iss: SeqNum,
-        own_scale: WindowScale,
+        (advertised, own_scale): (Window, WindowScale),
         syn: &Segment<'_>,
         now: Instant,
     ) -> Self {
@@ -86,6 +99,8 @@ impl HalfOpen {
             ts_recent: options.timestamps.map_or(0, |t| t.value),
             mss: options.mss.map_or(0, Mss::bytes),
             window: syn.window,
+            advertised,
+            answered_at: low_millis(now).wrapping_sub(ANSWER_INTERVAL.as_millis() as u16),
             scale: options.window_scale.map_or(NO_SCALE, WindowScale::shift),
             own_scale,
             attempts: 0,
@@ -109,16 +124,17 @@ impl HalfOpen {
     }
 
     /// The SYN-ACK, with this side's `mss` and timestamp clock.
-    pub(crate) fn syn_ack(&self, mss: Mss, window: Window, ts_value: u32) -> Transmit {
+    pub(crate) fn syn_ack(&self, mss: Mss, ts_value: u32) -> Transmit {
         let mut transmit = Transmit::control(Control::Syn, self.iss, Some(self.irs + 1));
-        transmit.window = window;
+        transmit.window = self.advertised;
         transmit.marks = if self.ecn { Marks::ECE } else { Marks::empty() };
         transmit.options = answer(&self.offer(), mss, self.own_scale, ts_value);
         transmit
     }
 
     /// An acknowledgement without more, as for a segment that is not welcome.
-    pub(crate) fn acknowledgement(&self, window: Window, ts_value: u32) -> Transmit {
+    pub(crate) fn acknowledgement(&self, ts_value: u32) -> Transmit {
+        let window = self.advertised;
         let scaled = if self.scale == NO_SCALE { window } else { self.own_scale.window(u32::from(window.0)) };
         let timestamps = self.timestamps.then_some(Timestamps { value: ts_value, echo: self.ts_recent });
         acknowledgement(self.iss + 1, self.irs + 1, scaled, timestamps)
@@ -142,9 +158,27 @@ impl HalfOpen {
         self.attempts > RETRIES
     }
 
-    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED, with RFC 5961; `window` is what
-    /// the SYN-ACK offered.
-    pub(crate) fn handle(&self, segment: &Segment<'_>, window: Window) -> Verdict {
+    /// RFC 9293 §3.10.7.4 for SYN-RECEIVED, with RFC 5961. What asks for an
+    /// acknowledgement, or for the SYN-ACK again, gets one twice a second at
+    /// most (as in Linux).
+    pub(crate) fn handle(&mut self, now: Instant, segment: &Segment<'_>) -> Verdict {
+        let verdict = self.judge(segment);
+        match verdict {
+            Verdict::Repeat | Verdict::Acknowledge => {
+                let passed = low_millis(now).wrapping_sub(self.answered_at);
+                if u128::from(passed) < ANSWER_INTERVAL.as_millis() {
+                    return Verdict::Throttled;
+                }
+                self.answered_at = low_millis(now);
+                verdict
+            }
+            Verdict::Throttled | Verdict::Establish | Verdict::Reset(_) | Verdict::Remove | Verdict::Ignore => {
+                verdict
+            }
+        }
+    }
+
+    fn judge(&self, segment: &Segment<'_>) -> Verdict {
         let rcv_nxt = self.irs + 1;
         // First: a SYN again is the peer that has seen no SYN-ACK; anything
         // else must lie within the window.
@@ -152,7 +186,7 @@ impl HalfOpen {
             return Verdict::Repeat;
         }
         let offset = segment.seq.value().wrapping_sub(rcv_nxt.value());
-        let within = offset < u32::from(window.0).max(1);
+        let within = offset < u32::from(self.advertised.0).max(1);
         if segment.control == Some(Control::Rst) {
             // RFC 5961 §3.2: only the exact sequence number resets.
             return match offset {
@@ -183,6 +217,10 @@ impl HalfOpen {
         self.timestamps
             && segment.options.timestamps.is_some_and(|t| (t.value.wrapping_sub(self.ts_recent) as i32) < 0)
     }
+}
+
+fn low_millis(now: Instant) -> u16 {
+    now.as_millis() as u16
 }
 
 /// The options of a SYN-ACK that answers `offer`: each only where the peer

@@ -74,13 +74,14 @@ counters! {
     /// Dropped: a segment of a handshake that does not fit it (RFC 9293
     /// §3.10.7.4 for SYN-RECEIVED).
     bad_handshake,
+    /// Segments of a handshake that ask for an answer, within half a second of
+    /// one.
+    handshake_throttled,
     /// Dropped: came while the layer was in use by the listener or the filler
     /// that it called.
     reentered,
     /// Segments for no connection and no listener: a reset is owed.
     refused,
-    /// Resets that were owed and not sent: over 1000 a second.
-    resets_limited,
     /// Replies without a connection that were not sent: the queue was full.
     replies_lost,
 

@@ -65,6 +65,7 @@ on_both! {
         for _ in 0..20 {
             Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
             assert_eq!(speak(net).len(), 1);
+            assert_eq!(after(net, 500), []);
         }
         after(net, 32_000);
         assert_eq!(net.a().usage().half_open, 0);

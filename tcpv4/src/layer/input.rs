@@ -165,7 +165,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         self.count_outcome(&outcome, held.machine.failure());
         held.account(&mut state.bytes);
         if outcome.reset_owed {
-            self.owe_reset(state, now, &tuple, segment);
+            self.owe_reset(state, &tuple, segment);
         }
         state.mark(slot);
         Next::Wake { woken, confirm }
@@ -206,21 +206,21 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// A segment of a handshake that this side has answered.
     fn input_half_open(&self, state: &mut State<S>, now: Instant, slot: u32, segment: &Segment<'_>) -> Next {
-        let window = initial_window(&self.settings.get());
-        let Some(half_open) = state.half_open.get(slot) else { return Next::Done };
+        let Some(half_open) = state.half_open.get_mut(slot) else { return Next::Done };
         let tuple = half_open.tuple;
-        match half_open.handle(segment, window) {
+        match half_open.handle(now, segment) {
             half_open::Verdict::Establish => return Next::Establish(slot),
             half_open::Verdict::Repeat => state.queue_half_open(slot, true),
             half_open::Verdict::Acknowledge => {
                 let ts_value = self.ts_value(&tuple, now);
-                let transmit = half_open.acknowledgement(window, ts_value);
+                let transmit = half_open.acknowledgement(ts_value);
                 self.counters.bad_handshake.count();
                 self.owe(state, Reply { tuple, transmit });
             }
+            half_open::Verdict::Throttled => self.counters.handshake_throttled.count(),
             half_open::Verdict::Reset(_) => {
                 self.counters.bad_handshake.count();
-                self.owe_reset(state, now, &tuple, segment);
+                self.owe_reset(state, &tuple, segment);
             }
             half_open::Verdict::Remove => {
                 self.counters.half_open_reset.count();
@@ -281,22 +281,24 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 None => self.counters.cookies_refused.count(),
             }
         }
-        self.refuse(now, tuple, segment);
+        self.refuse(tuple, segment);
     }
 
     /// No connection and no listener: a reset is owed.
-    pub(super) fn refuse(&self, now: Instant, tuple: &Tuple, segment: &Segment<'_>) {
+    pub(super) fn refuse(&self, tuple: &Tuple, segment: &Segment<'_>) {
         self.counters.refused.count();
-        self.owe_reset(&mut self.state.borrow_mut(), now, tuple, segment);
+        self.owe_reset(&mut self.state.borrow_mut(), tuple, segment);
     }
 
-    /// Owes the reset that answers `segment`, within the rate.
-    pub(super) fn owe_reset(&self, state: &mut State<S>, now: Instant, tuple: &Tuple, segment: &Segment<'_>) {
-        let Some(transmit) = segment.reset() else { return };
-        if !state.reset_bucket.take(now) {
-            return self.counters.resets_limited.count();
+    /// Owes the reset that answers `segment`.
+    ///
+    /// There is no quota, as in Linux: whoever used up what others share could
+    /// count what they got, and so learn which connections there are (as with
+    /// challenges in CVE-2016-5696). A reset is no larger than what it answers.
+    pub(super) fn owe_reset(&self, state: &mut State<S>, tuple: &Tuple, segment: &Segment<'_>) {
+        if let Some(transmit) = segment.reset() {
+            self.owe(state, Reply { tuple: *tuple, transmit });
         }
-        self.owe(state, Reply { tuple: *tuple, transmit });
     }
 
     /// Owes a reply, if there is room.
@@ -328,7 +330,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return counters.bad_source.count();
         }
         let Some(listener) = listeners(tuple.local_port) else {
-            return self.refuse(now, tuple, segment);
+            return self.refuse(tuple, segment);
         };
         if !listener.has_room() {
             return counters.backlog_full.count();
@@ -344,8 +346,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             None => {}
         }
         let iss = iss.unwrap_or_else(|| self.secret.isn(tuple, now));
-        let scale = crate::WindowScale::for_limit(self.settings.get().receive_limit as usize);
-        match state.half_open.insert(HalfOpen::new(*tuple, iss, scale, segment, now)) {
+        let settings = self.settings.get();
+        let scale = crate::WindowScale::for_limit(settings.receive_limit as usize);
+        let window = initial_window(&settings);
+        match state.half_open.insert(HalfOpen::new(*tuple, iss, (window, scale), segment, now)) {
             Ok(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => state.queue_half_open(slot, true),
             Ok(slot) => {
                 state.release_half_open(&self.secret, slot, false);
@@ -367,8 +371,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         half_open.iss = iss;
         let offset = self.secret.timestamp_offset(&tuple);
         let value = cookie::timestamp(now.as_millis() as u32, &syn.options, half_open.ecn).wrapping_add(offset);
-        let settings = self.settings.get();
-        let mut transmit = half_open.syn_ack(crate::Mss::DEFAULT, initial_window(&settings), value);
+        let mut transmit = half_open.syn_ack(crate::Mss::DEFAULT, value);
         if transmit.options.timestamps.is_none() {
             // Nowhere to keep these.
             transmit.marks = Marks::empty();

@@ -34,7 +34,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = half_open.tuple;
         let Some(listener) = listeners(tuple.local_port) else {
             self.state.borrow_mut().release_half_open(&self.secret, slot, true);
-            return self.refuse(now, &tuple, segment);
+            return self.refuse(&tuple, segment);
         };
         if !listener.has_room() {
             // Not answered: the peer takes the SYN-ACK that comes again for a
@@ -57,18 +57,19 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     ) {
         let Some(ack) = segment.ack else { return };
         let Some(listener) = listeners(tuple.local_port) else {
-            return self.refuse(now, tuple, segment);
+            return self.refuse(tuple, segment);
         };
         if !listener.has_room() {
             return self.counters.accept_full.count();
         }
         let offset = self.secret.timestamp_offset(tuple);
         let offer = cookie::offer(mss, segment.options.timestamps, offset);
-        let own_scale = WindowScale::for_limit(self.settings.get().receive_limit as usize);
+        let settings = self.settings.get();
+        let own_scale = WindowScale::for_limit(settings.receive_limit as usize);
         let offers_ecn = cookie::offers_ecn(segment.options.timestamps, offset);
         let marks = if offers_ecn { Marks::ECE | Marks::CWR } else { Marks::empty() };
         let syn = Segment { seq: segment.seq - 1, options: offer, marks, ..*segment };
-        let mut half_open = HalfOpen::new(*tuple, ack - 1, own_scale, &syn, now);
+        let mut half_open = HalfOpen::new(*tuple, ack - 1, (initial_window(&settings), own_scale), &syn, now);
         // The window of the SYN is lost; that of this segment is scaled.
         let bytes = offer.window_scale.unwrap_or_default().bytes(segment.window).min(0xffff);
         half_open.window = crate::Window(bytes as u16);
@@ -91,8 +92,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = half_open.tuple;
         let mtu = self.ip.route(tuple.remote, Some(tuple.local)).map_or(MTU_UNKNOWN, |path| path.mtu);
         let settings = self.settings.get();
-        let passive =
-            passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu, &settings);
+        let passive = passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu);
         let mut state = self.state.borrow_mut();
         if state.find(hash, &tuple) != from.map(|(_, entry)| entry) {
             self.counters.reentered.count();
@@ -281,20 +281,14 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 }
 
 /// What the handshake agreed on.
-fn passive(
-    half_open: &HalfOpen,
-    offer: &Options,
-    ts_offset: u32,
-    mtu: usize,
-    settings: &crate::connection::Settings,
-) -> Passive {
+fn passive(half_open: &HalfOpen, offer: &Options, ts_offset: u32, mtu: usize) -> Passive {
     Passive {
         iss: half_open.iss,
         irs: half_open.irs,
         mss: offer.mss.unwrap_or(Mss::DEFAULT),
         window: half_open.window,
         window_scale: offer.window_scale.map(|theirs| (half_open.own_scale, theirs)),
-        advertised: initial_window(settings),
+        advertised: half_open.advertised,
         sack_permitted: offer.sack_permitted,
         timestamps: offer.timestamps.map(|t| (ts_offset, t.value)),
         ecn: half_open.ecn,

@@ -6,7 +6,7 @@ use traits::{Instant, Ip, Path, SendError};
 
 use super::emit::budget;
 use super::open::MTU_UNKNOWN;
-use super::state::{Woken, initial_window};
+use super::state::Woken;
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::Mss;
 use crate::connection::Budget;
@@ -97,8 +97,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = half_open.tuple;
         let path = self.route(&tuple);
         let mss = Mss::for_mtu(path.map_or(MTU_UNKNOWN, |path| path.mtu));
-        let window = initial_window(&self.settings.get());
-        let transmit = half_open.syn_ack(mss, window, self.ts_value(&tuple, now));
+        let transmit = half_open.syn_ack(mss, self.ts_value(&tuple, now));
         let written = path.and_then(|path| self.emit(&tuple, &transmit, &path, None));
         if written == Err(SendError::Full) {
             return Turn::Full;

@@ -48,7 +48,6 @@ pub(crate) struct State<S: Storage> {
     pub(crate) bytes: usize,
     /// Until when cookies are looked for.
     pub(crate) cookies_until: Option<Instant>,
-    pub(crate) reset_bucket: Bucket,
     /// Where the search for a connection to give up goes on.
     pub(crate) hand: u32,
     /// The connection that was found last.
@@ -193,7 +192,6 @@ impl<S: Storage> State<S> {
             replies: heapless::Deque::new(),
             bytes: 0,
             cookies_until: None,
-            reset_bucket: Bucket::default(),
             hand: 0,
             recent: 0,
         }

@@ -18,7 +18,7 @@ pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
 /// A segment from [`PEER`] to port 80 of [`HOST`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Raw {
     pub src: Ipv4Addr,
     pub dst: Ipv4Addr,
