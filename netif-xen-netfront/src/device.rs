@@ -1,5 +1,6 @@
 //! The device: what it is made of, and what its parts share.
 
+mod announce;
 mod connect;
 mod network;
 mod serve;

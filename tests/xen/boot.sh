@@ -20,6 +20,8 @@ qemu=(qemu-system-x86_64 -M q35 -accel tcg -smp 2 -m 2048
     -kernel "$into/xen"
     -append "console=com1 dom0_mem=1024M,max:1024M dom0_max_vcpus=1 loglvl=error guest_loglvl=all"
     -initrd "$into/linux console=hvc0 quiet panic=1 rdinit=/init cases=$cases ${XEN_TEST_WORDS:-},$into/dom0.img")
+# What of the guest is executed goes to FOLDER/executed.
+[ -n "${XEN_TEST_COUNT:-}" ] && qemu+=(-d exec,nochain,in_asm -dfilter "$XEN_TEST_COUNT" -D "$into/executed")
 [ "$cases" = shell ] && exec "${qemu[@]}"
 timeout --foreground -k 5 "$limit" "${qemu[@]}" < /dev/null > "$into/log" 2>&1
 grep -a -q '^XEN-TEST: passed' "$into/log"

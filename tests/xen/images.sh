@@ -59,7 +59,7 @@ cp -L /lib64/ld-linux-x86-64.so.2 "$dom0/lib64/"
 # Loaded when a thread is cancelled, which ldd can't know.
 cp -L /lib/x86_64-linux-gnu/libgcc_s.so.1 "$dom0/$libraries/"
 put_modules "$dom0/modules" xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs bridge af_packet sch_netem \
-    ahci sd_mod xen_netback
+    sch_ingress cls_matchall act_mirred ifb ahci sd_mod xen_netback
 # Who tcpdump asks to be.
 echo "root:x:0:0::/:/bin/sh" > "$dom0/etc/passwd"
 cp "$here/dom0/init" "$dom0/init"

@@ -34,9 +34,15 @@ pub use netif_xen_netfront;
 ///     c: &C, net: &N, time: &T, random: R, config: &Config,
 /// ) -> Result<Never, N::Error>
 /// ```
+///
+/// As a guest it uses one queue of its network device, or up to as many as are
+/// named: `main!(start, 2)`.
 #[macro_export]
 macro_rules! main {
     ($start:path) => {
+        $crate::main!($start, 1);
+    };
+    ($start:path, $queues:literal) => {
         #[cfg(not(xen_guest))]
         fn main() -> ::std::io::Result<()> {
             let mut arguments = ::std::env::args().skip(1);
@@ -58,7 +64,7 @@ macro_rules! main {
         fn guest_main() -> ! {
             $crate::fata::os::xen::run(async |os| {
                 let line = $crate::fata::os::xen::words(os.store(), os.command_line()).await;
-                let net = match $crate::netif_xen_netfront::Netfront::<_, 1>::connect_with(
+                let net = match $crate::netif_xen_netfront::Netfront::<_, $queues>::connect_with(
                     os,
                     0,
                     $crate::netfront_options(&line),

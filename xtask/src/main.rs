@@ -13,6 +13,7 @@ mod install;
 mod paths;
 mod servers;
 mod xen;
+mod xen_figures;
 mod xen_test;
 
 use anyhow::Result;

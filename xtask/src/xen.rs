@@ -21,7 +21,7 @@ pub(crate) struct Guest {
     /// What `xl create` takes.
     pub(crate) configuration: PathBuf,
     /// The same program with its symbols.
-    symbols: PathBuf,
+    pub(crate) symbols: PathBuf,
 }
 
 /// Where this run of cargo puts what it makes.
@@ -48,10 +48,11 @@ pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
     let folder = target_folder(shell).join("xen");
     let script = shell.current_dir().join(SCRIPT);
     let script = script.display();
-    // Nothing relocates the program; the hypervisor's calls use its stack.
+    // Nothing relocates the program; the hypervisor's calls use its stack. -n: its
+    // segments begin at pages in memory, but not in the file.
     let mut flags = format!(
         "--cfg xen_guest -C relocation-model=static -C no-redzone=yes -C force-unwind-tables=no \
-         -C link-arg=--gc-sections -C link-arg=--build-id=none -C link-arg=-T{script}"
+         -C link-arg=--gc-sections -C link-arg=-n -C link-arg=--build-id=none -C link-arg=-T{script}"
     );
     if target == HOST {
         // Here it is a C compiler that links.

@@ -7,14 +7,18 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use xshell::{Shell, cmd};
 
-use crate::xen;
+use crate::{xen, xen_figures};
 
 /// All cases, in the order in which they are run; `tests/xen/dom0/cases` has
 /// one script for each.
 const CASES: &[&str] = &["slides", "panic", "dhcp", "http", "lifecycle", "many", "linux"];
 
 /// The guests that the cases start.
-const GUESTS: &[&str] = &["hello", "web"];
+const GUESTS: &[&str] = &["hello", "web", "faults"];
+
+/// The case whose guests' instructions are counted, and the guest.
+const COUNTED: &str = "figures";
+const COUNTED_GUEST: &str = "web";
 
 /// Programs that the test-bed cannot do without.
 pub(crate) const NEEDS: &[&str] = &[
@@ -35,7 +39,8 @@ pub(crate) const NEEDS: &[&str] = &[
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The cases to run, `shell` for a shell in dom0 (control-a x ends it);
-    /// all cases if none is named.
+    /// `figures` for the instructions up to the first reply, `memory` for the
+    /// least memory; the cases of the checks if none is named.
     #[arg(value_name = "NAME")]
     cases: Vec<String>,
     /// How often a guest is created, pinged and ended.
@@ -56,8 +61,14 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
     let folder = xen::target_folder(shell).join("xen-test");
     cmd!(shell, "tests/xen/packages.sh {folder}").run()?;
     let mut files = Vec::new();
+    // Counting instructions makes all of it several times as slow.
+    let counts = arguments.cases.iter().any(|case| case == COUNTED);
+    let mut counted = None;
     for name in GUESTS {
         let guest = xen::build(shell, name)?;
+        if counts && *name == COUNTED_GUEST {
+            counted = Some(xen_figures::Code::of(shell, &guest.symbols)?);
+        }
         files.extend([guest.elf, guest.configuration]);
     }
     cmd!(shell, "tests/xen/images.sh {folder} {files...}").run()?;
@@ -67,6 +78,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
     };
     let words = format!("cycles={}", arguments.cycles);
     let _words = shell.push_env("XEN_TEST_WORDS", words);
+    let _filter = shell.push_env("XEN_TEST_COUNT", counted.map_or_else(String::new, xen_figures::Code::filter));
     let limit = arguments.limit.to_string();
     let start = Instant::now();
     let booted = cmd!(shell, "tests/xen/boot.sh {folder} {cases} {limit}").run();
@@ -83,6 +95,9 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
         lines.iter().skip(lines.len().saturating_sub(150)).for_each(|line| eprintln!("  {}", line.trim_end()));
     }
     ensure!(booted.is_ok(), "the log is {}", folder.join("log").display());
+    if let Some(code) = counted {
+        xen_figures::report(code, &folder.join("executed"))?;
+    }
     captures(shell, &folder)
 }
 

@@ -25,15 +25,13 @@ use crate::hypervisor::PAGE;
 use crate::pool::Pool;
 use crate::protocol::MAX_FRAME;
 use crate::receive::RxQueue;
-use crate::store::{
-    Path, XenbusState, decimal, join, parse_mac, read_backend, read_flag, read_number, read_state,
-};
+use crate::store::{XenbusState, join, parse_mac, read_backend, read_flag, read_number, read_state};
 use crate::transmit::{Transmit, TxQueue};
-use crate::{Channel, DomainId, Hypervisor, StoreError, Watch};
+use crate::{DomainId, Hypervisor, StoreError, Watch};
 
 /// Bytes by which a frame received may be longer than MTU and Ethernet
 /// header: a VLAN tag.
-const VLAN_TAG: usize = 4;
+pub(super) const VLAN_TAG: usize = 4;
 
 /// The Ethernet payload unless xenstore says otherwise.
 const DEFAULT_MTU: usize = 1500;
@@ -263,9 +261,10 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             return Err(ConnectError::NoCopy);
         }
         let scatter_gather = flag("feature-sg").await?;
-        let tcp4 = scatter_gather && flag("feature-gso-tcpv4").await?;
+        let wanted = self.options.offload;
+        let tcp4 = scatter_gather && wanted.contains(Offload::TSO4) && flag("feature-gso-tcpv4").await?;
         // Offered unless it says no.
-        let checksum = !flag("feature-no-csum-offload").await?;
+        let checksum = wanted.contains(Offload::TX_CHECKSUM) && !flag("feature-no-csum-offload").await?;
         let split = self.options.split && flag("feature-split-event-channels").await?;
         let queues = match QUEUES {
             1 => 1,
@@ -329,7 +328,7 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
         Ok(())
     }
 
-    fn takes_large(&self) -> bool {
+    pub(super) fn takes_large(&self) -> bool {
         self.agreed.get().offload.contains(Offload::LARGE_RECEIVE)
     }
 
@@ -342,60 +341,5 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             let _ = channels.push(Channels { tx, rx });
         }
         Ok(())
-    }
-
-    /// Writes what the backend has to know: everything but the state.
-    async fn announce(&self, queues: usize) -> Result<(), ConnectError> {
-        for index in 0..queues {
-            let directory = match queues {
-                1 => self.frontend.clone(),
-                _ => {
-                    let mut name = Path::try_from("queue-").map_err(|_| StoreError::TooLong)?;
-                    name.push_str(&decimal(index as u32)).map_err(|_| StoreError::TooLong)?;
-                    join(&self.frontend, &name)?
-                }
-            };
-            self.announce_queue(index, &directory).await?;
-        }
-        if queues > 1 {
-            self.put(&self.frontend, "multi-queue-num-queues", queues as u32).await?;
-        }
-        let several = self.takes_large() || self.mtu.get() + ETHERNET_HEADER + VLAN_TAG > PAGE;
-        self.put(&self.frontend, "request-rx-copy", 1).await?;
-        self.put(&self.frontend, "feature-rx-notify", 1).await?;
-        self.put(&self.frontend, "feature-sg", several.into()).await?;
-        self.put(&self.frontend, "feature-gso-tcpv4", self.takes_large().into()).await?;
-        let checked = self.agreed.get().offload.contains(Offload::RX_CHECKSUM);
-        self.put(&self.frontend, "feature-no-csum-offload", (!checked).into()).await?;
-        Ok(())
-    }
-
-    async fn announce_queue(&self, index: usize, directory: &str) -> Result<(), ConnectError> {
-        let (tx_ring, rx_ring) = {
-            let transmit = self.transmit.borrow();
-            let receive = self.receive.borrow();
-            let tx = transmit.as_ref().and_then(|transmit| transmit.queues.get(index)?.grant());
-            let rx = receive.queues.get(index).and_then(RxQueue::grant);
-            (tx.ok_or(ConnectError::Exhausted)?, rx.ok_or(ConnectError::Exhausted)?)
-        };
-        let (tx, rx) = {
-            let channels = self.channels.borrow();
-            let channels = channels.get(index).ok_or(ConnectError::Exhausted)?;
-            (channels.tx.port(), channels.rx.as_ref().map(Channel::port))
-        };
-        self.put(directory, "tx-ring-ref", tx_ring.0).await?;
-        self.put(directory, "rx-ring-ref", rx_ring.0).await?;
-        match rx {
-            None => self.put(directory, "event-channel", tx).await?,
-            Some(rx) => {
-                self.put(directory, "event-channel-tx", tx).await?;
-                self.put(directory, "event-channel-rx", rx).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn put(&self, directory: &str, name: &str, number: u32) -> Result<(), StoreError> {
-        self.hypervisor.write(&join(directory, name)?, &decimal(number)).await
     }
 }

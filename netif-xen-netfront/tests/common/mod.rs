@@ -72,3 +72,14 @@ pub(crate) async fn listen_for<N: Network>(
 }
 
 pub(crate) const SHORT: Duration = Duration::from_millis(1);
+
+/// An Ethernet frame of `len` bytes with an IPv4 header and the start of TCP.
+pub(crate) fn tcp_frame(len: usize) -> Vec<u8> {
+    let mut frame: Vec<u8> = (0..len).map(|index| index as u8).collect();
+    frame[12..14].copy_from_slice(&[8, 0]);
+    frame[14] = 0x45;
+    frame[20..22].copy_from_slice(&[0x40, 0]);
+    frame[23] = 6;
+    frame[46] = 0x50;
+    frame
+}

@@ -98,6 +98,16 @@ pub(super) mod start {
         pub(in super::super) reserved: u32,
     }
 
+    /// A file that came with the guest, such as an initial file system.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug)]
+    pub(in super::super) struct Module {
+        pub(in super::super) start: u64,
+        pub(in super::super) size: u64,
+        pub(in super::super) command_line: u64,
+        pub(in super::super) reserved: u64,
+    }
+
     #[repr(C)]
     #[derive(Clone, Copy, Debug)]
     pub(in super::super) struct MemoryMapEntry {

@@ -95,6 +95,14 @@ impl Xen {
         Channel::open(&self.events, peer).map_err(|_| Exhausted)
     }
 
+    pub(super) fn events_received(&self) -> usize {
+        self.events.received()
+    }
+
+    pub(super) fn grants_made(&self) -> usize {
+        self.sharing.grants.made()
+    }
+
     pub(super) fn grants(&self) -> usize {
         self.sharing.grants.in_use()
     }

@@ -27,6 +27,8 @@ pub(super) const PORTS: usize = 128;
 pub(super) struct Events {
     shared: Window,
     open: RefCell<Vec<Rc<Port>>>,
+    /// Events seen so far: several of one port before it was looked at are one.
+    received: Cell<usize>,
 }
 
 /// A port, and who waits for it.
@@ -45,7 +47,7 @@ impl Events {
         for word in 0..WORDS {
             shared.store64(MASK + 8 * word, u64::MAX);
         }
-        Self { shared, open: RefCell::default() }
+        Self { shared, open: RefCell::default(), received: Cell::new(0) }
     }
 
     /// Begins to look at a port that exists.
@@ -67,7 +69,14 @@ impl Events {
     /// Whether an event came since the last time.
     fn take_pending(&self, number: u32) -> bool {
         let (word, bit) = (number as usize / 64, 1 << (number % 64));
-        word < WORDS && self.shared.clear64(PENDING + 8 * word, bit) & bit != 0
+        let came = word < WORDS && self.shared.clear64(PENDING + 8 * word, bit) & bit != 0;
+        self.received.set(self.received.get() + usize::from(came));
+        came
+    }
+
+    /// Events seen so far.
+    pub(super) fn received(&self) -> usize {
+        self.received.get()
     }
 
     /// Blocks until there is an event, or until `until` on Xen's clock (0: for

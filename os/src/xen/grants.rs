@@ -32,6 +32,8 @@ pub(super) struct Grants {
 struct State {
     frames: Vec<Window>,
     free: Vec<u32>,
+    /// Permissions given so far.
+    made: usize,
 }
 
 impl Grants {
@@ -54,7 +56,13 @@ impl Grants {
         table.store16(at + 2, peer);
         table.store(at + 4, frame);
         table.store16(at, flags);
+        state.made += 1;
         Ok(reference)
+    }
+
+    /// Permissions given so far.
+    pub(super) fn made(&self) -> usize {
+        self.state.borrow().made
     }
 
     /// Ends the use of a page, unless it is still mapped.

@@ -12,8 +12,10 @@ use super::abi::{self, DOMID_SELF, ENOSYS, hvm, memory};
 /// The address of the page; 0 where there is no Xen, as in a test.
 static PAGE: AtomicUsize = AtomicUsize::new(0);
 
-/// Calls made so far.
+/// Calls made so far; of these, events sent; and waits.
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+static SENT: AtomicUsize = AtomicUsize::new(0);
+static WAITS: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes of a stub.
 const STUB: usize = 32;
@@ -38,8 +40,7 @@ unsafe fn call(number: u32, first: usize, second: usize) -> isize {
     if page == 0 {
         return ENOSYS;
     }
-    // One processor, and nothing interrupts it.
-    CALLS.store(CALLS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    count(&CALLS);
     let stub = page + number as usize * STUB;
     let result: isize;
     // SAFETY: the stub is Xen's; it keeps all registers but the result's and,
@@ -58,9 +59,25 @@ unsafe fn call(number: u32, first: usize, second: usize) -> isize {
     result
 }
 
-/// Calls made so far.
-pub(super) fn count() -> usize {
-    CALLS.load(Ordering::Relaxed)
+fn count(calls: &AtomicUsize) {
+    // One processor, and nothing interrupts it.
+    calls.store(calls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+}
+
+/// What was asked of the hypervisor so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calls {
+    pub(super) all: usize,
+    /// Of these, events sent.
+    pub(super) sent: usize,
+    /// Of these, waits.
+    pub(super) waits: usize,
+}
+
+/// The calls made so far.
+pub(super) fn calls() -> Calls {
+    let [all, sent, waits] = [&CALLS, &SENT, &WAITS].map(|calls| calls.load(Ordering::Relaxed));
+    Calls { all, sent, waits }
 }
 
 /// A hypercall with the number of an operation and its argument.
@@ -76,6 +93,7 @@ unsafe fn operation<T>(number: u32, operation: usize, argument: &mut T) -> isize
 /// Sends an event to the other end of a port. A port that is closed is nobody's
 /// concern.
 pub(super) fn send(port: u32) {
+    count(&SENT);
     let mut argument = xen_sys::evtchn_send { port };
     // SAFETY: the argument is the operation's.
     let _ = unsafe {
@@ -104,8 +122,9 @@ pub(super) fn close(port: u32) {
 /// Blocks until one of `ports` is pending or Xen's time is `until`, in
 /// nanoseconds (0: for ever). May return early.
 pub(super) fn poll(ports: &mut [u32], until: u64) {
-    let count = u32::try_from(ports.len()).unwrap_or_default();
-    let mut argument = xen_sys::sched_poll { ports: ports.as_mut_ptr(), nr_ports: count, timeout: until };
+    count(&WAITS);
+    let nr_ports = u32::try_from(ports.len()).unwrap_or_default();
+    let mut argument = xen_sys::sched_poll { ports: ports.as_mut_ptr(), nr_ports, timeout: until };
     // SAFETY: the argument is the operation's, and `ports` as long as it says.
     let _ = unsafe { operation(xen_sys::__HYPERVISOR_sched_op, xen_sys::SCHEDOP_poll as usize, &mut argument) };
 }

@@ -42,3 +42,18 @@ exact() {
     echo "$said"
     case $said in "$size bytes, $size of the stream"*) ;; *) fail "what was sent is not what came" ;; esac
 }
+# A DHCP server that has the address ADDRESS alone; its number is in $server.
+serve_dhcp() {
+    cat > /tmp/udhcpd.conf <<CONF
+start $1
+end $1
+interface xenbr0
+lease_file /tmp/leases
+opt subnet 255.255.255.0
+opt router 10.0.0.1
+opt lease 120
+CONF
+    touch /tmp/leases
+    udhcpd -f /tmp/udhcpd.conf 2> /tmp/udhcpd.log &
+    server=$!
+}

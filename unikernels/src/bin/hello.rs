@@ -5,7 +5,8 @@
 use fata::prelude::*;
 use unikernels::Config;
 
-unikernels::main!(start);
+// Many flows find two queues where the host offers them.
+unikernels::main!(start, 2);
 
 /// As the slides show it: its address stands in its source.
 async fn start<C: Console, N: Network, T: Time, R: Rng>(

@@ -1,6 +1,8 @@
 # The entry of a PVH guest: 32 bits, paging off, ebx = address of the start info
 # (arch-x86/hvm/start_info.h). Identity-maps the first 4 GiB, leaves out the page
-# at 0 and the one below the stack, and goes on in 64 bits.
+# at 0 and the one below the stack, and goes on in 64 bits. No page is writable
+# and executable: code and constants are not writable, and only code and the page
+# of hypercalls are executable. Every processor that Xen runs on can do that.
 
 .section .note.xen, "a", @note
     .balign 4
@@ -17,11 +19,12 @@ _start:
     cld
     movl %ebx, %ebp
 
-    # 2048 pages of 2 MiB: present, writable, large.
+    # 2048 pages of 2 MiB: present, writable, large, not executable.
     movl $boot_directories, %edi
     movl $0x83, %eax
     movl $2048, %ecx
 1:  movl %eax, (%edi)
+    movl $0x80000000, 4(%edi)
     addl $0x200000, %eax
     addl $8, %edi
     loop 1b
@@ -36,28 +39,42 @@ _start:
     loop 2b
     movl $boot_pointers + 3, boot_top
 
-    # The 2 MiB of the stack's guard in small pages, without the guard.
-    movl $stack_guard, %edx
-    andl $0xffe00000, %edx
-    movl $boot_table, %edi
-    leal 3(%edx), %eax
-    movl $512, %ecx
+    # Those that the program is in as small pages, as the large ones were.
+    movl $boot_tables, %edi
+    movl $3, %eax
 3:  movl %eax, (%edi)
+    movl $0x80000000, 4(%edi)
     addl $0x1000, %eax
     addl $8, %edi
-    loop 3b
-    movl $stack_guard, %eax
-    shrl $12, %eax
-    andl $511, %eax
-    movl $0, boot_table(, %eax, 8)
-    movl %edx, %eax
-    shrl $21, %eax
-    movl $boot_table + 3, boot_directories(, %eax, 8)
-    # Nothing is at 0, if that is in the same 2 MiB.
-    testl %edx, %edx
-    jnz 4f
-    movl $0, boot_table
-4:
+    cmpl $boot_tables_end, %edi
+    jb 3b
+    movl $boot_directories, %edi
+    movl $boot_tables + 3, %eax
+4:  movl %eax, (%edi)
+    movl $0, 4(%edi)
+    addl $8, %edi
+    addl $0x1000, %eax
+    cmpl $boot_tables_end + 3, %eax
+    jb 4b
+
+    # Code: executable. Code and constants: not writable.
+    movl $text_entries, %edi
+5:  movl $0, 4(%edi)
+    addl $8, %edi
+    cmpl $rodata_entries, %edi
+    jb 5b
+    movl $text_entries, %edi
+6:  andb $0xfd, (%edi)
+    addl $8, %edi
+    cmpl $data_entries, %edi
+    jb 6b
+    # Xen fills it, past these tables.
+    andb $0xfd, hypercall_entry
+    movl $0, hypercall_entry + 4
+    # Nothing is at 0, nor below the stack.
+    movl $0, boot_tables
+    movl $0, guard_entry
+
     movl %cr4, %eax
     orl $0x620, %eax            # PAE, OSFXSR, OSXMMEXCPT
     movl %eax, %cr4
@@ -65,17 +82,17 @@ _start:
     movl %eax, %cr3
     movl $0xc0000080, %ecx      # EFER
     rdmsr
-    orl $0x100, %eax            # LME
+    orl $0x900, %eax            # LME, NXE
     wrmsr
     movl %cr0, %eax
     andl $0xfffffffb, %eax      # not EM
     orl $0x80010003, %eax       # PG, WP, MP, PE
     movl %eax, %cr0
     lgdt boot_gdt_pointer
-    ljmp $8, $5f
+    ljmp $8, $7f
 
 .code64
-5:  xorl %eax, %eax
+7:  xorl %eax, %eax
     movl %eax, %ss
     movl %eax, %ds
     movl %eax, %es
@@ -98,10 +115,10 @@ exception_stubs:
     pushq $0
     .endif
     pushq $vector
-    jmp 6f
+    jmp 8f
     .set vector, vector + 1
 .endr
-6:  movq %rsp, %rdi
+8:  movq %rsp, %rdi
     andq $-16, %rsp
     cld
     call guest_exception
@@ -111,21 +128,20 @@ exception_stubs:
 .balign 8
 boot_gdt:
     .quad 0
-    .quad 0x00209a0000000000    # code, 64 bits
+    # Code, 64 bits, accessed: so the processor does not write it here.
+    .quad 0x00209b0000000000
 boot_gdt_pointer:
     .word 15
     .long boot_gdt
 
 .section .bss.boot, "aw", @nobits
-.balign 4096
+# The linker's script puts them at a page's beginning.
 boot_top:
     .skip 4096
 boot_pointers:
     .skip 4096
 boot_directories:
     .skip 16384
-boot_table:
-    .skip 4096
 .global hypercall_page
 hypercall_page:
     .skip 4096

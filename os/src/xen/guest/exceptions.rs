@@ -73,7 +73,7 @@ pub(super) unsafe fn set_up() {
     tables.task[9] = stack as u32;
     tables.task[10] = (stack >> 32) as u32;
     let task = ptr::from_ref(&tables.task).addr() as u64;
-    tables.segments = [0, 0x0020_9a00_0000_0000, task_segment(task), task >> 32];
+    tables.segments = [0, 0x0020_9b00_0000_0000, task_segment(task), task >> 32];
     let pointer = |base: usize, len: usize| Pointer { limit: len as u16 - 1, base: base as u64 };
     let gdt = pointer(ptr::from_ref(&tables.segments).addr(), size_of_val(&tables.segments));
     let idt = pointer(ptr::from_ref(&tables.gates).addr(), size_of_val(&tables.gates));

@@ -28,6 +28,9 @@ unsafe extern "C" {
     /// Ends of the program, from the linker's script.
     static image_start: u8;
     static image_end: u8;
+    /// The page under the stack, and the stack's end.
+    static stack_guard: u8;
+    static stack_top: u8;
     /// A page in it, for Xen to fill.
     static hypercall_page: [u8; PAGE];
 }
@@ -71,8 +74,7 @@ pub fn run<T>(main: impl AsyncFnOnce(&Os<Xen>) -> T) -> ! {
     };
     let end = os.run(async { crate::race!(program, asked) });
     let console = os.console();
-    let (calls, requests) = (hypercall::count(), os.store().requests());
-    traits::Console::log(&console, format_args!("{calls} hypercalls, {requests} requests to xenstore"));
+    account(&os, &console);
     traits::Console::log(
         &console,
         match end {
@@ -82,6 +84,32 @@ pub fn run<T>(main: impl AsyncFnOnce(&Os<Xen>) -> T) -> ! {
     );
     drain(&os);
     hypercall::shutdown(end.reason())
+}
+
+/// Says what was asked of the hypervisor and of xenstore.
+fn account(os: &Os<Xen>, console: &super::Console) {
+    let hypercall::Calls { all, sent, waits } = hypercall::calls();
+    let (received, grants) = (os.bottom().events_received(), os.bottom().grants_made());
+    let requests = os.store().requests();
+    traits::Console::log(
+        console,
+        format_args!(
+            "{all} hypercalls ({sent} events sent, {waits} waits), {received} events received, \
+             {grants} grants, {requests} requests to xenstore, {} bytes of stack",
+            stack_used()
+        ),
+    );
+}
+
+/// Bytes of the stack that were in use at the most: it was zeroed.
+fn stack_used() -> usize {
+    let (guard, top) = ((&raw const stack_guard).addr(), (&raw const stack_top).addr());
+    let untouched = |&at: &usize| {
+        // SAFETY: within the stack, below what this function has of it or in it;
+        // nobody refers to it.
+        unsafe { ptr::with_exposed_provenance::<u64>(at).read_volatile() == 0 }
+    };
+    top - (guard + PAGE..top).step_by(size_of::<u64>()).find(|at| !untouched(at)).unwrap_or(top)
 }
 
 /// A thread with a whole tower in it may take more than the stack.

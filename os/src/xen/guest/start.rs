@@ -5,7 +5,7 @@ use core::ptr;
 
 use crate::xen::abi::{
     PAGE,
-    start::{MAGIC, MemoryMapEntry, RAM, StartInfo},
+    start::{MAGIC, MemoryMapEntry, Module, RAM, StartInfo},
 };
 
 /// Memory above is left alone: the boot code maps no more.
@@ -51,6 +51,14 @@ impl Start {
         })
     }
 
+    fn modules(&self) -> impl Iterator<Item = Module> {
+        let at = ptr::with_exposed_provenance::<Module>(self.info.module_list as usize);
+        (0..self.info.modules as usize).map(move |index| {
+            // SAFETY: the tool stack says that there are so many.
+            unsafe { at.add(index).read_unaligned() }
+        })
+    }
+
     /// The command line; empty where there is none or it is not UTF-8.
     ///
     /// # Safety
@@ -75,7 +83,9 @@ impl Start {
     unsafe fn end(&self) -> usize {
         let map =
             self.info.memory_map as usize + self.info.memory_map_entries as usize * size_of::<MemoryMapEntry>();
-        let modules = self.info.module_list as usize + self.info.modules as usize * 32;
+        let modules = self.info.module_list as usize + self.info.modules as usize * size_of::<Module>();
+        let modules =
+            self.modules().fold(modules, |end, module| end.max((module.start + module.size) as usize));
         // SAFETY: the caller's word.
         let line = unsafe { self.command_line() };
         let line = line.as_ptr().addr() + line.len() + 1;

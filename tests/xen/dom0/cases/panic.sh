@@ -1,11 +1,32 @@
 # A guest that fails says why, and Xen knows it.
 . /cases/lib.sh
+
+# crashes NAME: waits until Xen has it as crashed.
+crashes() {
+    local try
+    for try in $(seq 100); do
+        xl list "$1" | awk 'NR == 2 { print $5 }' | grep -q c && return 0
+        sleep 0.1
+    done
+    log "$1"
+    fail "Xen does not know that $1 crashed"
+}
+
 start failing web 07 'ip=10.0.0.7 panic'
-for try in $(seq 100); do
-    xl list failing | awk 'NR == 2 { print $5 }' | grep -q c && break
-    sleep 0.1
-done
-xl list failing | awk 'NR == 2 { print $5 }' | grep -q c || fail "Xen does not know that it crashed"
+crashes failing
 log failing
 log failing | grep -q 'as the command line says' || fail "no message"
 xl destroy failing
+
+# What is code can't be written, what can be written can't be run; nothing is
+# below the stack nor at 0. The error of a page fault: 1 the page is there, 2 a
+# write, 16 an instruction.
+for fault in write-code:0x3 write-constants:0x3 run-data:0x11 run-stack:0x11 overflow:0x2 read-nothing:0x0; do
+    name=${fault%:*}
+    xl create -q /guest/faults.cfg "name='$name'" "kernel='/guest/faults.elf'" "cmdline='$name'" "vif=[]" \
+        "on_crash='preserve'" || fail "$name was not created"
+    crashes "$name"
+    log "$name" | grep "exception 14 at .*: error ${fault#*:}," || { log "$name"; fail "$name: another end"; }
+    xl destroy "$name"
+done
+step "six faults end in six crashes"

@@ -1,4 +1,4 @@
-# The slides' stack: answers, serves its page, uses no processor when idle, ends
+# The slides' stack: answers, serves its page, uses both queues, uses no processor when idle, ends
 # and begins again when asked to.
 . /cases/lib.sh
 host-tcpdump -Z root -i xenbr0 -U -w /tmp/result/slides.pcap 2> /tmp/tcpdump.log &
@@ -8,6 +8,17 @@ answers 10.0.0.2
 step "answers"
 ping -q -c 200 -A -s 1000 10.0.0.2 | grep ' 0% packet loss' || fail "echoes were lost"
 [ "$(fetch http://10.0.0.2/)" = "It is a mirage!" ] || fail "another page"
+
+# A flow keeps to a queue; sixteen flows use both, each way. Linux says how many
+# responses it has put on each ring, that of frames to the guest last.
+for flow in $(seq 16); do fetch http://10.0.0.2/ > /dev/null; done
+for queue in 0 1; do
+    ring=/sys/kernel/debug/xen-netback/vif$(xl domid hello).0/io_ring_q$queue
+    passed=$(awk '/rsp prod/ { printf "%d ", $3 }' "$ring") || fail "no queue $queue"
+    step "frames from and to the guest by queue $queue: $passed"
+    echo "$passed" | awk '{ exit !($1 > 20 && $2 > 20) }' || { cat "$ring"; fail "queue $queue is not used"; }
+done
+
 before=$(used hello); sleep 5; after=$(used hello)
 step "processor time before and after 5 s idle: $before $after"
 awk "BEGIN { exit !($after - $before <= 0.2) }" || fail "it is not idle"
