@@ -1,80 +1,42 @@
-//! A server of HTTP/1.1 that is small, on any [`Flow`].
+//! A small server of HTTP/1.1 on any [`Flow`]: a page, bytes without end, and a
+//! place to put them.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /` | a page |
 //! | `GET /bytes/N` | the first `N` bytes of an endless stream, the same every time |
-//! | `PUT`, `POST` of a body | how long it was, and up to where it was that stream |
+//! | `PUT /anything`, `POST /anything` | how many bytes came, and what [`Upload`] says of them |
+//!
+//! Of a connection it keeps the request's head, at most 8 KiB (a longer one is
+//! answered with 431), and while a body passes [`Upload::CHUNK`] bytes of it.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use fata::traits::{Flow, FlowError};
 
-/// The longest head of a request, in bytes; a longer one ends the connection.
-const HEAD: usize = 4 * 1024;
+/// The longest request head, in bytes; a longer one is answered with 431.
+const HEAD: usize = 8 * 1024;
 
-/// Bytes handed over in one go.
-const CHUNK: usize = 16 * 1024;
+/// Header lines of a request at most; more are answered with 400.
+const HEADERS: usize = 32;
 
-const PAGE: &str = "<!doctype html>\n<title>Fata</title>\n<h1>It is a mirage</h1>\n";
+const PAGE: &str = "<!doctype html>\n<title>Fata</title>\n<h1>It is a mirage</h1>\n\
+    <p>This page came through Ethernet, IPv4 and TCP written from scratch.\n";
 
-/// What of a request matters here.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Request {
-    what: What,
-    length: u64,
-    continues: bool,
-    closes: bool,
-}
+/// What is done with a body that is put here.
+pub trait Upload: Default {
+    /// Bytes of a body that are handed over in one go, either way.
+    const CHUNK: usize = 16 * 1024;
 
-#[derive(Debug, Default, PartialEq, Eq)]
-enum What {
-    Page,
-    Bytes(u64),
-    Put,
-    #[default]
-    Unknown,
-}
+    /// Takes what came next.
+    fn take(&mut self, bytes: &[u8]);
 
-impl Request {
-    fn parse(head: &str) -> Self {
-        let mut lines = head.lines();
-        let mut words = lines.next().unwrap_or_default().split(' ');
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let what = match (method, path) {
-            ("GET", "/") => What::Page,
-            ("GET", _) => match path.strip_prefix("/bytes/").map(str::parse) {
-                Some(Ok(count)) => What::Bytes(count),
-                Some(Err(_)) | None => What::Unknown,
-            },
-            ("PUT" | "POST", _) => What::Put,
-            _ => What::Unknown,
-        };
-        let mut request = Self { what, closes: words.next() != Some("HTTP/1.1"), ..Self::default() };
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            let value = value.trim();
-            if name.eq_ignore_ascii_case("content-length") {
-                match value.parse() {
-                    Ok(length) => request.length = length,
-                    Err(_) => request.refuse(),
-                }
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                request.refuse();
-            } else if name.eq_ignore_ascii_case("expect") {
-                request.continues = true;
-            } else if name.eq_ignore_ascii_case("connection") {
-                request.closes |= value.eq_ignore_ascii_case("close");
-            }
-        }
-        request
-    }
-
-    /// Where the body ends is not known: nothing can follow.
-    fn refuse(&mut self) {
-        (self.what, self.closes) = (What::Unknown, true);
-    }
+    /// What the answer says of it.
+    fn verdict(self) -> String;
 }
 
 /// Serves requests until the peer closes or something goes wrong.
@@ -82,29 +44,72 @@ impl Request {
 /// # Errors
 ///
 /// The flow's.
-pub async fn serve<F: Flow>(flow: &mut F) -> Result<(), FlowError> {
+pub async fn serve<F: Flow, U: Upload>(flow: &mut F) -> Result<(), FlowError> {
     let mut buffer = Vec::new();
     while let Some(head) = read_head(flow, &mut buffer).await? {
-        let request =
-            Request::parse(core::str::from_utf8(buffer.get(..head).unwrap_or_default()).unwrap_or_default());
+        let request = match Request::parse(buffer.get(..head).unwrap_or_default()) {
+            Ok(request) => request,
+            Err(status) => return respond(flow, status, "text/plain", status.as_bytes(), false).await,
+        };
         buffer.drain(..head);
-        answer(flow, &request, &mut buffer).await?;
-        if request.closes {
-            break;
+        if !answer::<F, U>(flow, &request, &mut buffer).await? {
+            return Ok(());
         }
     }
     Ok(())
 }
 
-/// Reads until `buffer` begins with a head; its length. `None` at the end.
+/// What of a request matters here.
+struct Request {
+    method: String,
+    path: String,
+    length: Option<u64>,
+    chunked: bool,
+    continues: bool,
+    keep_alive: bool,
+}
+
+impl Request {
+    fn parse(head: &[u8]) -> Result<Self, &'static str> {
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+        let mut parsed = httparse::Request::new(&mut headers);
+        match parsed.parse(head) {
+            Ok(status) if status.is_complete() => {}
+            Ok(_) => return Err("431 Request Header Fields Too Large"),
+            Err(_) => return Err("400 Bad Request"),
+        }
+        let mut request = Self {
+            method: parsed.method.unwrap_or_default().to_owned(),
+            path: parsed.path.unwrap_or_default().to_owned(),
+            length: None,
+            chunked: false,
+            continues: false,
+            keep_alive: parsed.version == Some(1),
+        };
+        for header in parsed.headers {
+            let value = str::from_utf8(header.value).unwrap_or_default().trim();
+            match header.name.to_ascii_lowercase().as_str() {
+                "content-length" => request.length = Some(value.parse().map_err(|_| "400 Bad Request")?),
+                "transfer-encoding" => request.chunked = true,
+                "expect" => request.continues = value.eq_ignore_ascii_case("100-continue"),
+                "connection" => request.keep_alive = !value.eq_ignore_ascii_case("close"),
+                _ => {}
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// Reads until `buffer` starts with a whole request head, and returns its
+/// length; `None` when the peer has closed before another request.
 async fn read_head<F: Flow>(flow: &mut F, buffer: &mut Vec<u8>) -> Result<Option<usize>, FlowError> {
     let mut chunk = [0; 512];
     loop {
-        if let Some(at) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+        if let Some(at) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
             return Ok(Some(at + 4));
         }
         if buffer.len() > HEAD {
-            return Ok(None);
+            return Ok(Some(buffer.len()));
         }
         match flow.read(&mut chunk).await? {
             0 => return Ok(None),
@@ -113,35 +118,68 @@ async fn read_head<F: Flow>(flow: &mut F, buffer: &mut Vec<u8>) -> Result<Option
     }
 }
 
-async fn answer<F: Flow>(flow: &mut F, request: &Request, early: &mut Vec<u8>) -> Result<(), FlowError> {
-    match request.what {
-        What::Page => respond(flow, "200 OK", PAGE).await,
-        What::Bytes(count) => {
-            head(flow, "200 OK", count).await?;
-            send_bytes(flow, count).await
+/// Answers one request; returns whether another may follow.
+async fn answer<F: Flow, U: Upload>(
+    flow: &mut F,
+    request: &Request,
+    buffer: &mut Vec<u8>,
+) -> Result<bool, FlowError> {
+    let keep = request.keep_alive;
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET" | "HEAD", "/" | "/index.html") => {
+            respond(flow, "200 OK", "text/html", PAGE.as_bytes(), keep).await?;
         }
-        What::Put => {
+        ("GET", path) if path.starts_with("/bytes/") => match path.trim_start_matches("/bytes/").parse() {
+            Ok(count) => {
+                let head = head("200 OK", "application/octet-stream", count, keep);
+                flow.write_all(head.as_bytes()).await?;
+                send_bytes(flow, count, U::CHUNK).await?;
+            }
+            Err(_) => respond(flow, "404 Not Found", "text/plain", b"how many bytes?\n", keep).await?,
+        },
+        ("PUT" | "POST", _) if request.chunked || request.length.is_none() => {
+            respond(flow, "411 Length Required", "text/plain", b"", false).await?;
+            return Ok(false);
+        }
+        ("PUT" | "POST", _) => {
             if request.continues {
                 flow.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             }
-            let (length, same) = receive(flow, request.length, early).await?;
-            respond(flow, "201 Created", &format!("{length} bytes, {same} of the stream\n")).await
+            let length = request.length.unwrap_or_default();
+            let mut upload = U::default();
+            let length = receive(flow, length, buffer, &mut upload).await?;
+            let text = format!("{length} bytes, {}\n", upload.verdict());
+            respond(flow, "201 Created", "text/plain", text.as_bytes(), keep).await?;
         }
-        What::Unknown => respond(flow, "404 Not Found", "not here\n").await,
+        ("GET" | "HEAD", _) => respond(flow, "404 Not Found", "text/plain", b"not here\n", keep).await?,
+        _ => {
+            respond(flow, "405 Method Not Allowed", "text/plain", b"", false).await?;
+            return Ok(false);
+        }
     }
+    Ok(keep)
 }
 
-async fn head<F: Flow>(flow: &mut F, status: &str, length: u64) -> Result<(), FlowError> {
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
-    flow.write_all(head.as_bytes()).await
+fn head(status: &str, kind: &str, length: u64, keep: bool) -> String {
+    let connection = if keep { "keep-alive" } else { "close" };
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n"
+    )
 }
 
-async fn respond<F: Flow>(flow: &mut F, status: &str, body: &str) -> Result<(), FlowError> {
-    head(flow, status, body.len() as u64).await?;
-    flow.write_all(body.as_bytes()).await
+async fn respond<F: Flow>(
+    flow: &mut F,
+    status: &str,
+    kind: &str,
+    body: &[u8],
+    keep: bool,
+) -> Result<(), FlowError> {
+    let mut answer = head(status, kind, body.len() as u64, keep).into_bytes();
+    answer.extend_from_slice(body);
+    flow.write_all(&answer).await
 }
 
-/// Eight bytes of the stream, by their place in it (SplitMix64).
+/// Eight bytes of the endless stream, by their place in it (SplitMix64).
 fn word(index: u64) -> u64 {
     let mut z = index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -149,8 +187,8 @@ fn word(index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Fills `buffer` with the stream from the byte at `8 * index` on.
-fn fill(index: u64, buffer: &mut [u8]) {
+/// Fills `buffer` with the endless stream from the byte at `8 * index` on.
+pub fn fill_bytes(index: u64, buffer: &mut [u8]) {
     for (index, bytes) in (index..).zip(buffer.chunks_mut(8)) {
         for (byte, value) in bytes.iter_mut().zip(word(index).to_le_bytes()) {
             *byte = value;
@@ -158,45 +196,53 @@ fn fill(index: u64, buffer: &mut [u8]) {
     }
 }
 
-async fn send_bytes<F: Flow>(flow: &mut F, count: u64) -> Result<(), FlowError> {
-    let mut buffer = vec![0; CHUNK];
+async fn send_bytes<F: Flow>(flow: &mut F, count: u64, chunk: usize) -> Result<(), FlowError> {
+    // Whole words of the stream.
+    let mut buffer = vec![0; chunk.next_multiple_of(8)];
     let mut sent = 0;
     while sent < count {
-        let now = (count - sent).min(CHUNK as u64) as usize;
+        let now = (count - sent).min(buffer.len() as u64) as usize;
         let bytes = buffer.get_mut(..now).unwrap_or_default();
-        fill(sent / 8, bytes);
+        fill_bytes(sent / 8, bytes);
         flow.write_all(bytes).await?;
         sent += now as u64;
     }
     Ok(())
 }
 
-/// Takes `length` bytes, of which `early` may have the first; how many came,
-/// and up to where they were the stream.
-async fn receive<F: Flow>(flow: &mut F, length: u64, early: &mut Vec<u8>) -> Result<(u64, u64), FlowError> {
-    let mut check = Check::default();
+/// Takes `length` bytes, of which `early` may have the first; how many came.
+async fn receive<F: Flow, U: Upload>(
+    flow: &mut F,
+    length: u64,
+    early: &mut Vec<u8>,
+    upload: &mut U,
+) -> Result<u64, FlowError> {
     let first = (early.len() as u64).min(length) as usize;
-    check.take(early.get(..first).unwrap_or_default());
+    upload.take(early.get(..first).unwrap_or_default());
     early.drain(..first);
-    let mut chunk = vec![0; CHUNK];
-    while check.length < length {
-        let most = (length - check.length).min(CHUNK as u64) as usize;
+    let mut came = first as u64;
+    let mut chunk = vec![0; U::CHUNK];
+    while came < length {
+        let most = (length - came).min(chunk.len() as u64) as usize;
         match flow.read(chunk.get_mut(..most).unwrap_or_default()).await? {
             0 => break,
-            n => check.take(chunk.get(..n).unwrap_or_default()),
+            n => {
+                upload.take(chunk.get(..n).unwrap_or_default());
+                came += n as u64;
+            }
         }
     }
-    Ok((check.length, check.same))
+    Ok(came)
 }
 
-/// Compares what comes with the stream.
-#[derive(Default)]
-struct Check {
+/// Says up to where what came was the stream that is handed out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stream {
     length: u64,
     same: u64,
 }
 
-impl Check {
+impl Upload for Stream {
     fn take(&mut self, mut bytes: &[u8]) {
         let mut good = self.same == self.length;
         while !bytes.is_empty() {
@@ -213,6 +259,10 @@ impl Check {
             }
         }
     }
+
+    fn verdict(self) -> String {
+        format!("{} of the stream", self.same)
+    }
 }
 
 #[cfg(test)]
@@ -221,34 +271,36 @@ mod tests {
 
     #[test]
     fn requests() {
-        let parse = |text| Request::parse(text);
-        assert_eq!(parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n").what, What::Page);
-        assert_eq!(parse("GET /bytes/7 HTTP/1.1\r\n\r\n").what, What::Bytes(7));
-        assert_eq!(parse("GET /bytes/x HTTP/1.1\r\n\r\n").what, What::Unknown);
-        let put = parse("PUT /a HTTP/1.1\r\ncontent-LENGTH: 5\r\nExpect: 100-continue\r\n\r\n");
-        assert_eq!(put, Request { what: What::Put, length: 5, continues: true, closes: false });
-        assert!(parse("GET / HTTP/1.0\r\n\r\n").closes);
-        assert!(parse("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").closes);
-        for unknown in
-            ["", "\r\n", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked", "PUT / HTTP/1.1\r\nContent-Length: -1"]
-        {
-            let request = parse(unknown);
-            assert!(request.what == What::Unknown && request.closes, "{unknown}");
+        let parse = |text: &str| Request::parse(text.as_bytes());
+        let get = parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!((get.method.as_str(), get.path.as_str(), get.keep_alive), ("GET", "/", true));
+        let put = parse("PUT /a HTTP/1.1\r\ncontent-LENGTH: 5\r\nExpect: 100-continue\r\n\r\n").unwrap();
+        assert_eq!((put.length, put.continues, put.chunked), (Some(5), true, false));
+        assert!(parse("PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap().chunked);
+        assert!(!parse("GET / HTTP/1.0\r\n\r\n").unwrap().keep_alive);
+        assert!(!parse("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap().keep_alive);
+        for (text, status) in [
+            ("GET / HTTP/1.1\r\n", "431"),
+            ("GET\r\n\r\n", "400"),
+            ("PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400"),
+        ] {
+            let error = parse(text).err();
+            assert!(error.is_some_and(|error| error.starts_with(status)), "{text}: {error:?}");
         }
     }
 
     #[test]
     fn what_comes_is_compared_in_any_pieces() {
         let mut stream = vec![0; 1000];
-        fill(0, &mut stream);
+        fill_bytes(0, &mut stream);
         for pieces in [1, 3, 8, 1000] {
-            let mut check = Check::default();
-            stream.chunks(pieces).for_each(|piece| check.take(piece));
-            assert_eq!((check.length, check.same), (1000, 1000));
+            let mut upload = Stream::default();
+            stream.chunks(pieces).for_each(|piece| upload.take(piece));
+            assert_eq!((upload.length, upload.same), (1000, 1000));
         }
         stream[504] ^= 1;
-        let mut check = Check::default();
-        stream.chunks(7).for_each(|piece| check.take(piece));
-        assert_eq!((check.length, check.same), (1000, 504));
+        let mut upload = Stream::default();
+        stream.chunks(7).for_each(|piece| upload.take(piece));
+        assert_eq!((upload.length, upload.verdict().as_str()), (1000, "504 of the stream"));
     }
 }

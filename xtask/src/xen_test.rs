@@ -11,7 +11,7 @@ use crate::{xen, xen_figures};
 
 /// All cases, in the order in which they are run; `tests/xen/dom0/cases` has
 /// one script for each.
-const CASES: &[&str] = &["slides", "panic", "dhcp", "http", "lifecycle", "many", "linux"];
+const CASES: &[&str] = &["slides", "panic", "dhcp", "http", "loss", "lifecycle", "many", "linux"];
 
 /// The guests that the cases start.
 const GUESTS: &[&str] = &["hello", "web", "faults"];

@@ -47,7 +47,7 @@ async fn start<C: Console, N: Network, T: Time, R: Rng>(
     });
     let serve = web.serve(&tcp, async |mut flow| {
         // A peer that goes away is its own affair.
-        let _ = http::serve(&mut flow).await;
+        let _ = http::serve::<_, http::Stream>(&mut flow).await;
         let _ = flow.close().await;
     });
     let lease = async {

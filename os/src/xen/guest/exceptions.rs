@@ -8,7 +8,7 @@ use super::panic;
 
 /// Bytes of the stack that exceptions have for themselves, so that one for want
 /// of stack can be told as well.
-const STACK: usize = 16 * 1024;
+const STACK: usize = 8 * 1024;
 
 /// Code selector, and that of the task state, in the table below.
 const CODE: u16 = 8;
