@@ -129,13 +129,15 @@ async fn answer<F: Flow, U: Upload>(
         ("GET" | "HEAD", "/" | "/index.html") => {
             respond(flow, "200 OK", "text/html", PAGE.as_bytes(), keep).await?;
         }
-        ("GET", path) if path.starts_with("/bytes/") => match path.trim_start_matches("/bytes/").parse() {
-            Ok(count) => {
+        ("GET", path) if path.starts_with("/bytes/") => match path.strip_prefix("/bytes/").map(str::parse) {
+            Some(Ok(count)) => {
                 let head = head("200 OK", "application/octet-stream", count, keep);
                 flow.write_all(head.as_bytes()).await?;
                 send_bytes(flow, count, U::CHUNK).await?;
             }
-            Err(_) => respond(flow, "404 Not Found", "text/plain", b"how many bytes?\n", keep).await?,
+            Some(Err(_)) | None => {
+                respond(flow, "404 Not Found", "text/plain", b"how many bytes?\n", keep).await?
+            }
         },
         ("PUT" | "POST", _) if request.chunked || request.length.is_none() => {
             respond(flow, "411 Length Required", "text/plain", b"", false).await?;

@@ -11,4 +11,3 @@ step "for a lease, one page and the end: $(log web | grep hypercalls)"
 kill $server
 kill $capture || fail "no capture: $(cat /tmp/tcpdump.log)"
 cat /tmp/udhcpd.log
-cp /tmp/xenstored.trace /tmp/result/
