@@ -12,7 +12,7 @@ serves() {
     if xl create -q /guest/web.cfg "kernel='/guest/web.elf'" "cmdline='$2'" "memory=$1" "ramdisk='/tmp/filler'" \
         "vif=['mac=00:16:3e:00:00:50,bridge=xenbr0,script=vif-test']" "on_crash='destroy'" 2> /tmp/create; then
         for try in $(seq 6); do
-            ping -c 1 -W 1 10.0.0.50 > /dev/null && fetch http://10.0.0.50/ 2> /dev/null | grep -q mirage &&
+            ping -c 1 -W 1 10.0.0.50 > /dev/null && fetch --max-time 5 http://10.0.0.50/ 2> /dev/null | grep -q mirage &&
                 good=yes && break
             xl domid web > /dev/null 2>&1 || break
         done
