@@ -31,7 +31,8 @@ stop() {
 log() { cat "/var/log/xen/console/guest-$1.log"; }
 # Seconds of processor time that a guest has used.
 used() { xl list "$1" | awk 'NR == 2 { print $6 }'; }
-fetch() { host-curl -sS --fail --max-time 120 "$@"; }
+# Gives up after PATIENCE seconds, or 120.
+fetch() { host-curl -sS --fail --max-time ${PATIENCE:-120} "$@"; }
 # down ADDRESS BYTES FILE, up ADDRESS FILE: seconds it took.
 down() { fetch -o "$3" -w '%{time_total}\n' "http://$1/bytes/$2"; }
 # The guest says up to where what came was the stream that it hands out.
