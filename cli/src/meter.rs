@@ -4,12 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Poll, Waker};
 use std::time::{Duration, Instant as Wall};
 
-use fata::traits::{
-    Capabilities, Frame, Instant, Layer, MacAddr, Network, NetworkStatistics, Never, SendError, TxMeta,
-};
+use fata::traits::{Frame, Layer, Network, Never, SendError, TxMeta};
 
 /// The protocol of a frame, as far up as it goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,41 +119,13 @@ impl<N: Network> Meter<N> {
 }
 
 impl<N: Network> Layer for Meter<N> {
-    fn now(&self) -> Instant {
-        self.below.now()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.below.capabilities()
-    }
-
-    fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
-        self.below.poll(now, waker)
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.below.poll_room(waker)
-    }
-
-    fn has_backlog(&self) -> bool {
-        self.below.has_backlog()
-    }
-
-    fn flush(&self) {
-        self.below.flush();
-    }
+    fata::traits::forward_layer!(below);
 }
 
 impl<N: Network> Network for Meter<N> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.below.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.below.mtu()
-    }
+    fata::traits::forward_network!(below, except write, listen);
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.below.write(meta, len, |buffer| {
@@ -175,17 +144,5 @@ impl<N: Network> Network for Meter<N> {
                 self.tally.received(kind, len, start.elapsed());
             })
             .await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.below.statistics()
-    }
-
-    fn reset_statistics(&self) {
-        self.below.reset_statistics();
-    }
-
-    fn disconnect(&self) {
-        self.below.disconnect();
     }
 }

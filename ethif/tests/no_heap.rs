@@ -62,6 +62,10 @@ impl Layer for Wire {
         Poll::Ready(())
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

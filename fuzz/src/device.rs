@@ -96,6 +96,10 @@ impl Layer for Device<'_> {
         Poll::Pending
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 
@@ -161,37 +165,17 @@ impl Network for Device<'_> {
 pub struct Checked<N>(pub N);
 
 impl<N: Network> Layer for Checked<N> {
-    fn now(&self) -> Instant {
-        self.0.now()
-    }
+    traits::forward_layer!(0, except capabilities);
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
-    }
-
-    fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
-        self.0.poll(now, waker)
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.0.poll_room(waker)
-    }
-
-    fn flush(&self) {
-        self.0.flush();
     }
 }
 
 impl<N: Network> Network for Checked<N> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.0.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.0.mtu()
-    }
+    traits::forward_network!(0, except write);
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.0.write(meta, len, |frame| {
@@ -201,21 +185,5 @@ impl<N: Network> Network for Checked<N> {
             }
             used
         })
-    }
-
-    fn listen(&self, input: impl FnMut(Frame<'_>)) -> impl Future<Output = Result<Never, N::Error>> {
-        self.0.listen(input)
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.0.statistics()
-    }
-
-    fn reset_statistics(&self) {
-        self.0.reset_statistics();
-    }
-
-    fn disconnect(&self) {
-        self.0.disconnect();
     }
 }

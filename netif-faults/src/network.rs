@@ -6,19 +6,12 @@ use core::pin::pin;
 use core::task::{Poll, Waker};
 
 use rand_core::Rng;
-use traits::{Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, SendError, TxMeta};
-use wire::MacAddr;
+use traits::{Frame, Instant, Layer, Network, Never, SendError, TxMeta};
 
 use crate::Faults;
 
 impl<N: Network, R: Rng> Layer for Faults<N, R> {
-    fn now(&self) -> Instant {
-        self.device.now()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
+    traits::forward_layer!(device, except poll, poll_room);
 
     fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
         self.pollers.register(waker);
@@ -51,26 +44,12 @@ impl<N: Network, R: Rng> Layer for Faults<N, R> {
         }
         self.device.poll_room(waker)
     }
-
-    fn has_backlog(&self) -> bool {
-        self.device.has_backlog()
-    }
-
-    fn flush(&self) {
-        self.device.flush();
-    }
 }
 
 impl<N: Network, R: Rng> Network for Faults<N, R> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.device.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.device.mtu()
-    }
+    traits::forward_network!(device, except write, listen, reset_statistics, disconnect);
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         if self.down.get() {
@@ -109,10 +88,6 @@ impl<N: Network, R: Rng> Network for Faults<N, R> {
             listen.as_mut().poll(context)
         })
         .await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.device.statistics()
     }
 
     fn reset_statistics(&self) {

@@ -147,6 +147,10 @@ impl<T: Time, const PORTS: usize, Q: Queue> Layer for Port<'_, T, PORTS, Q> {
         Poll::Pending
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

@@ -2,11 +2,9 @@
 
 use std::io::{self, Write};
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use traits::{Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, SendError, TxMeta};
-use wire::MacAddr;
+use traits::{Frame, Layer, Network, Never, SendError, TxMeta};
 
 use crate::{CaptureStatistics, Format, Recorder};
 
@@ -77,41 +75,13 @@ impl<N: Network, W: Write> Capture<N, W> {
 }
 
 impl<N: Network, W: Write> Layer for Capture<N, W> {
-    fn now(&self) -> Instant {
-        self.device.now()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
-
-    fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
-        self.device.poll(now, waker)
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.device.poll_room(waker)
-    }
-
-    fn has_backlog(&self) -> bool {
-        self.device.has_backlog()
-    }
-
-    fn flush(&self) {
-        self.device.flush();
-    }
+    traits::forward_layer!(device);
 }
 
 impl<N: Network, W: Write> Network for Capture<N, W> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.device.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.device.mtu()
-    }
+    traits::forward_network!(device, except write, listen);
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.device.write(meta, len, |buffer| {
@@ -130,17 +100,5 @@ impl<N: Network, W: Write> Network for Capture<N, W> {
             input(frame);
         };
         self.device.listen(record).await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.device.statistics()
-    }
-
-    fn reset_statistics(&self) {
-        self.device.reset_statistics();
-    }
-
-    fn disconnect(&self) {
-        self.device.disconnect();
     }
 }

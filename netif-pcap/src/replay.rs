@@ -272,6 +272,10 @@ impl<T: Time> Layer for Replay<'_, T> {
         if self.sent.borrow().len() < Self::MAX_SENT { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

@@ -71,6 +71,10 @@ impl Layer for End<'_> {
     fn poll_room(&self, _: &Waker) -> Poll<()> {
         if self.cable.packets.borrow().is_full() { Poll::Pending } else { Poll::Ready(()) }
     }
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

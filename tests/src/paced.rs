@@ -1,12 +1,10 @@
 //! A clock that runs faster than the machine's, and a device that has it: what
 //! takes hours takes minutes, while the other end of the cable is real.
 
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use fata::os::{Os, unix::Unix};
-use fata::traits::{
-    Capabilities, Frame, Instant, Layer, MacAddr, Network, NetworkStatistics, Never, SendError, Time, TxMeta,
-};
+use fata::traits::{Instant, Layer, Network, Time};
 
 /// The run loop's clock, so many times as fast from now on.
 #[derive(Clone, Copy)]
@@ -58,59 +56,19 @@ impl<'a, N: Network> Paced<'a, N> {
 }
 
 impl<N: Network> Layer for Paced<'_, N> {
+    fata::traits::forward_layer!(device, except now, poll);
+
     fn now(&self) -> Instant {
         self.pace.now()
     }
 
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
-
     fn poll(&self, _: Instant, waker: &Waker) -> Option<Instant> {
         self.device.poll(self.device.now(), waker).map(|at| self.pace.shown(at))
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.device.poll_room(waker)
-    }
-
-    fn has_backlog(&self) -> bool {
-        self.device.has_backlog()
-    }
-
-    fn flush(&self) {
-        self.device.flush();
     }
 }
 
 impl<N: Network> Network for Paced<'_, N> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.device.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.device.mtu()
-    }
-
-    fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
-        self.device.write(meta, len, fill)
-    }
-
-    async fn listen(&self, input: impl FnMut(Frame<'_>)) -> Result<Never, Self::Error> {
-        self.device.listen(input).await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.device.statistics()
-    }
-
-    fn reset_statistics(&self) {
-        self.device.reset_statistics();
-    }
-
-    fn disconnect(&self) {
-        self.device.disconnect();
-    }
+    fata::traits::forward_network!(device);
 }

@@ -3,7 +3,6 @@
 
 use core::future::Future;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use wire::{EtherType, MacAddr};
@@ -28,25 +27,10 @@ macro_rules! forward {
     };
 }
 
+crate::__methods_of_layer! { [forward!] [impl Layer] [] }
+crate::__methods_of_network! { [forward!] [impl Network] [type Error = L::Error;] }
+
 forward! {
-    impl Layer {
-        fn now(&self) -> Instant;
-        fn capabilities(&self) -> Capabilities;
-        fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant>;
-        fn poll_room(&self, waker: &Waker) -> Poll<()>;
-        fn has_backlog(&self) -> bool;
-        fn flush(&self);
-    }
-    impl Network {
-        type Error = L::Error;
-        fn mac(&self) -> MacAddr;
-        fn mtu(&self) -> usize;
-        fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
-        fn listen(&self, input: impl FnMut(Frame<'_>)) -> impl Future<Output = Result<Never, Self::Error>>;
-        fn statistics(&self) -> NetworkStatistics;
-        fn reset_statistics(&self);
-        fn disconnect(&self);
-    }
     impl Ethernet {
         fn mac(&self) -> MacAddr;
         fn mtu(&self) -> usize;

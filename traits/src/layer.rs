@@ -35,10 +35,9 @@ pub trait Layer {
     ///
     /// What a timer waits for may be among them, so a layer whose timers
     /// blame the network looks at them later. A device says so for a bounded
-    /// number of goes in a row: timers run, however busy it is.
-    fn has_backlog(&self) -> bool {
-        false
-    }
+    /// number of goes in a row: timers run, however busy it is. Where the clock
+    /// stands still until all is read, it is `false`.
+    fn has_backlog(&self) -> bool;
 
     /// Sends what was held back for frames to follow
     /// ([`TxMeta::more`](crate::TxMeta::more)).

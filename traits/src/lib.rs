@@ -51,6 +51,7 @@ mod console;
 mod datagrams;
 mod ethernet;
 mod forward;
+mod forward_device;
 mod instant;
 mod ip;
 mod layer;

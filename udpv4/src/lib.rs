@@ -55,9 +55,8 @@ mod port;
 mod socket;
 mod statistics;
 
-use core::task::{Poll, Waker};
 
-use traits::{Capabilities, Instant, Ip, Layer};
+use traits::{Capabilities, Ip, Layer};
 
 pub use callback::{Callback, callback};
 pub use output::SOFTWARE_SEGMENTATION_MAX;
@@ -99,28 +98,10 @@ impl<I: Ip> Udp<I> {
 }
 
 impl<I: Ip> Layer for Udp<I> {
-    #[inline]
-    fn now(&self) -> Instant {
-        self.ip.now()
-    }
+    traits::forward_layer!(ip, except capabilities);
 
     #[inline]
     fn capabilities(&self) -> Capabilities {
         self.ip.capabilities().below(HEADER_LEN)
-    }
-
-    #[inline]
-    fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
-        self.ip.poll(now, waker)
-    }
-
-    #[inline]
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.ip.poll_room(waker)
-    }
-
-    #[inline]
-    fn flush(&self) {
-        self.ip.flush();
     }
 }

@@ -53,6 +53,10 @@ impl Layer for Last {
     fn poll_room(&self, _: &Waker) -> Poll<()> {
         Poll::Ready(())
     }
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

@@ -86,6 +86,10 @@ impl Layer for End<'_> {
         Poll::Pending
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

@@ -6,13 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use fata::prelude::*;
-use fata::traits::{
-    Capabilities, EtherType, Frame, Instant, Layer, MacAddr, NetworkStatistics, SendError, TxMeta, WakerSet,
-};
+use fata::traits::{EtherType, Frame, Instant, Layer, MacAddr, SendError, TxMeta, WakerSet};
 use netif_pcap::{Recording, Side};
 
 use super::packet::{arp, ipv4};
@@ -83,37 +80,13 @@ impl<N: Network> Neighbours<N> {
 }
 
 impl<N: Network> Layer for Neighbours<N> {
-    fn now(&self) -> Instant {
-        self.device.now()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
-
-    fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
-        self.device.poll(now, waker)
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.device.poll_room(waker)
-    }
-
-    fn flush(&self) {
-        self.device.flush();
-    }
+    fata::traits::forward_layer!(device);
 }
 
 impl<N: Network> Network for Neighbours<N> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.device.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.device.mtu()
-    }
+    fata::traits::forward_network!(device, except write, listen);
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.device.write(meta, len, |buffer| {
@@ -148,17 +121,5 @@ impl<N: Network> Network for Neighbours<N> {
             }
         })
         .await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.device.statistics()
-    }
-
-    fn reset_statistics(&self) {
-        self.device.reset_statistics();
-    }
-
-    fn disconnect(&self) {
-        self.device.disconnect();
     }
 }

@@ -156,6 +156,9 @@ impl Layer for World {
         }
         Poll::Ready(())
     }
+    fn has_backlog(&self) -> bool {
+        false
+    }
     fn flush(&self) {}
 }
 

@@ -104,6 +104,10 @@ impl Layer for Mock {
         Poll::Pending
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {
         self.flushes.set(self.flushes.get() + 1);
     }

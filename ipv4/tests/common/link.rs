@@ -100,6 +100,10 @@ impl Layer for Link {
     fn poll_room(&self, _: &Waker) -> Poll<()> {
         if self.full.get() { Poll::Pending } else { Poll::Ready(()) }
     }
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 

@@ -5,10 +5,9 @@ mod packet;
 
 use std::cell::RefCell;
 use std::net::SocketAddrV4;
-use std::task::{Poll, Waker};
 
-use traits::{Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, SendError, TxMeta};
-use wire::{MacAddr, Protocol};
+use traits::{Frame, Layer, Network, Never, SendError, TxMeta};
+use wire::Protocol;
 
 use crate::{Recording, Side};
 use flows::Flows;
@@ -143,37 +142,13 @@ fn quote(flows: &Flows, frame: &mut [u8]) -> Option<()> {
 }
 
 impl<N: Network> Layer for Renumber<N> {
-    fn now(&self) -> Instant {
-        self.device.now()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.device.capabilities()
-    }
-
-    fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
-        self.device.poll(now, waker)
-    }
-
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        self.device.poll_room(waker)
-    }
-
-    fn flush(&self) {
-        self.device.flush();
-    }
+    traits::forward_layer!(device);
 }
 
 impl<N: Network> Network for Renumber<N> {
     type Error = N::Error;
 
-    fn mac(&self) -> MacAddr {
-        self.device.mac()
-    }
-
-    fn mtu(&self) -> usize {
-        self.device.mtu()
-    }
+    traits::forward_network!(device, except write, listen);
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.device.write(meta, len, |buffer| {
@@ -192,17 +167,5 @@ impl<N: Network> Network for Renumber<N> {
             input(Frame::new(&translated, frame.meta));
         });
         listen.await
-    }
-
-    fn statistics(&self) -> NetworkStatistics {
-        self.device.statistics()
-    }
-
-    fn reset_statistics(&self) {
-        self.device.reset_statistics();
-    }
-
-    fn disconnect(&self) {
-        self.device.disconnect();
     }
 }

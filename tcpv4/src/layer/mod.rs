@@ -221,6 +221,10 @@ impl<I: Ip, S: Storage> Layer for Tcp<I, S> {
         self.ip.poll_room(waker)
     }
 
+    fn has_backlog(&self) -> bool {
+        self.ip.has_backlog()
+    }
+
     fn flush(&self) {
         self.ip.flush();
     }

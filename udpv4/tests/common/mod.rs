@@ -78,6 +78,10 @@ impl Layer for MockIp {
     fn poll_room(&self, _: &Waker) -> Poll<()> {
         Poll::Ready(())
     }
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {
         self.flushes.set(self.flushes.get() + 1);
     }

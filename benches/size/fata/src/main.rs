@@ -74,6 +74,10 @@ impl Layer for Tap<'_> {
         Poll::Ready(())
     }
 
+    fn has_backlog(&self) -> bool {
+        false
+    }
+
     fn flush(&self) {}
 }
 
