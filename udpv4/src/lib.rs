@@ -55,7 +55,6 @@ mod port;
 mod socket;
 mod statistics;
 
-
 use traits::{Capabilities, Ip, Layer};
 
 pub use callback::{Callback, callback};

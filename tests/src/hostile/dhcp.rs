@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::Scene;
 use super::frames::{Ip, OWN, OWN_MAC, PEER_MAC, ping, summed};
+use super::{Answer, Scene};
 use fata::traits::{EtherType, MacAddr, Protocol};
 use netif_pcap::Direction;
 
@@ -68,6 +68,10 @@ fn tells(scene: &mut Scene, xid: u32, options: &[u8]) {
     scene.get(datagram((67, 68), SERVER, &message(2, xid, OWN_MAC, options)).broadcast());
 }
 
+/// The kinds of a client's messages.
+const DISCOVERS: Answer = Answer::Dhcp(1);
+const REQUESTS: Answer = Answer::Dhcp(3);
+
 /// T1 after 20 s, T2 after 100 s, the end after 200 s.
 const TIMES: &[u8] = &[51, 4, 0, 0, 0, 200, 58, 4, 0, 0, 0, 20, 59, 4, 0, 0, 0, 100];
 
@@ -79,12 +83,22 @@ fn leased(scene: &mut Scene, xid: u32) {
     scene.wait(Duration::from_millis(50));
     tells(scene, xid, &says(5, &[TIMES, MASK, END]));
     scene.wait(Duration::from_secs(1));
+    binds(scene);
+}
+
+/// What an exchange is that leads to a lease: two messages, and the address is
+/// looked for and announced (RFC 2131 §4.4.1).
+fn binds(scene: &mut Scene) {
+    for answer in [DISCOVERS, REQUESTS, Answer::Probes, Answer::Announces] {
+        scene.answer(answer);
+    }
 }
 
 /// Is the address there again?
 fn is_back(mut scene: Scene) -> Scene {
     let asks = super::arp(1, (PEER_MAC, super::PEER), OWN);
     scene.get(super::ethernet(MacAddr::BROADCAST, EtherType::ARP, &asks));
+    scene.answer(Answer::IsAt);
     scene.alive()
 }
 
@@ -98,7 +112,9 @@ fn naks() -> Scene {
     }
     // In RENEWING: of another exchange, of another server, and its own.
     scene.wait(Duration::from_secs(20));
+    scene.lasts();
     asks(&mut scene, XID + 1, 3);
+    scene.answer(REQUESTS);
     scene.wait(Duration::from_millis(50));
     tells(&mut scene, XID, &says(6, &[END]));
     tells(&mut scene, XID + 1, &[53, 1, 6, 54, 4, 10, 0, 0, 77, 255]);
@@ -107,13 +123,18 @@ fn naks() -> Scene {
     scene.get(ping().frame());
     scene.wait(Duration::from_millis(50));
     leased(&mut scene, XID + 2);
-    is_back(scene).expect(12, &[("dhcp", "bound", 2), ("dhcp", "naks", 1)])
+    is_back(scene).expect(&[("dhcp", "bound", 2), ("dhcp", "naks", 1)])
 }
 
 /// The server is gone until after the lease's end.
 fn vanishes() -> Scene {
     let mut scene = Scene::empty("dhcp_vanishes");
     leased(&mut scene, XID);
+    scene.lasts();
+    // Half of what is left until T2, at 100 s, and until the end, at 200 s, but
+    // no less than ten seconds: from 20 s on at 20, 60, 80 and 92.5 s, then at
+    // 100, 150, 175 and 187.5 s.
+    scene.answers(REQUESTS, 4 + 4);
     for (seconds, xid) in [(20, XID + 1), (80, XID + 2), (100, XID + 3)] {
         scene.wait(Duration::from_secs(seconds));
         asks(&mut scene, xid, 3);
@@ -126,7 +147,8 @@ fn vanishes() -> Scene {
     scene.wait(Duration::from_millis(50));
     tells(&mut scene, XID + 3, &says(5, &[TIMES, MASK, END]));
     scene.wait(Duration::from_secs(1));
-    is_back(scene).expect(19, &[("dhcp", "bound", 2), ("dhcp", "expired", 1)])
+    binds(&mut scene);
+    is_back(scene).expect(&[("dhcp", "bound", 2), ("dhcp", "expired", 1)])
 }
 
 fn offers() -> Scene {
@@ -161,21 +183,25 @@ fn offers() -> Scene {
     scene.get(reply(&says(2, &odd)));
     scene.wait(Duration::from_millis(50));
     scene.get(reply(&says(5, &odd)));
+    binds(&mut scene);
+    scene.lasts();
+    // Times of no use: the lease is asked for again after T1, and of all
+    // servers after T2.
+    scene.answers(REQUESTS, 2);
     scene.wait(Duration::from_secs(5));
     let frame =
         super::ethernet(MacAddr::BROADCAST, EtherType::ARP, &super::arp(1, (PEER_MAC, super::PEER), OWN));
     scene.get(frame);
+    scene.answer(Answer::IsAt);
     scene.get(ping().frame());
-    scene.expect(
-        9,
-        &[
-            ("dhcp", "bound", 1),
-            ("dhcp", "cut", 46),
-            ("dhcp", "rx_invalid", 1),
-            ("dhcp", "rx_malformed", 6),
-            ("dhcp", "rx_other_client", 2),
-            ("dhcp", "rx_other_exchange", 1),
-            ("dhcp", "rx_unexpected", 4),
-        ],
-    )
+    scene.answer(Answer::Echoes);
+    scene.expect(&[
+        ("dhcp", "bound", 1),
+        ("dhcp", "cut", 46),
+        ("dhcp", "rx_invalid", 1),
+        ("dhcp", "rx_malformed", 6),
+        ("dhcp", "rx_other_client", 2),
+        ("dhcp", "rx_other_exchange", 1),
+        ("dhcp", "rx_unexpected", 4),
+    ])
 }

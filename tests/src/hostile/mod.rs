@@ -5,6 +5,7 @@
 //! stack's part of the handshake stands in the scene as if its numbers were
 //! known; a replay translates them.
 
+mod answer;
 mod connections;
 mod dhcp;
 mod floods;
@@ -20,6 +21,7 @@ use fata::traits::{Cidr, EtherType, Instant, MacAddr, Protocol};
 use fata_cli::replay::{Options, Report, replay};
 use netif_pcap::{Direction, Recorded, Recording};
 
+pub use answer::{Answer, Answers, compare};
 use frames::{ACK, GOOD, GOOD_MAC, Ip, OWN, OWN_MAC, PEER, PEER_MAC, PSH, SYN, Tcp, arp, ethernet, ping};
 
 /// Where the stack's sequence numbers start, as far as a scene knows.
@@ -43,8 +45,8 @@ pub struct Scene {
     pub name: &'static str,
     /// Counters that have to stand so at its end: layer, name, count.
     pub counters: &'static [(&'static str, &'static str, u64)],
-    /// Frames that the stack sends: no more, no less.
-    pub answers: usize,
+    /// What the stack sends: no more, no less.
+    pub answers: Answers,
     /// Whether somebody who means well gets a connection at its end, and an
     /// answer over it.
     pub serves: bool,
@@ -70,18 +72,51 @@ impl Scene {
     fn new(name: &'static str) -> Self {
         let mut scene = Self::empty(name);
         scene.get(ethernet(MacAddr::BROADCAST, EtherType::ARP, &arp(1, (PEER_MAC, PEER), OWN)));
+        scene.answer(Answer::IsAt);
+        // The address that it was given, when it starts.
+        scene.answer(Answer::Announces);
         scene
     }
 
     fn empty(name: &'static str) -> Self {
         let now = Instant::from_millis(1);
-        Self { name, counters: &[], answers: 0, serves: false, options: options(), frames: Vec::new(), now }
+        Self {
+            name,
+            counters: &[],
+            answers: Answers::new(),
+            serves: false,
+            options: options(),
+            frames: Vec::new(),
+            now,
+        }
     }
 
-    /// What has to come of it.
-    fn expect(mut self, answers: usize, counters: &'static [(&'static str, &'static str, u64)]) -> Self {
+    /// The stack sends this, for what has just been said.
+    fn answer(&mut self, answer: Answer) {
+        self.answers(answer, 1);
+    }
+
+    /// The stack sends so many of these.
+    fn answers(&mut self, answer: Answer, count: usize) {
+        self.answers_about(answer, count, count);
+    }
+
+    /// The stack sends at least and at most so many of these.
+    fn answers_about(&mut self, answer: Answer, least: usize, most: usize) {
+        let (all_least, all_most) = self.answers.entry(answer).or_default();
+        *all_least += least;
+        *all_most += most;
+    }
+
+    /// An address that was given is announced once more after two seconds
+    /// (RFC 5227 §2.3), in scenes that last so long.
+    fn lasts(&mut self) {
+        self.answer(Answer::Announces);
+    }
+
+    /// What has been counted at its end.
+    fn expect(mut self, counters: &'static [(&'static str, &'static str, u64)]) -> Self {
         self.counters = counters;
-        self.answers = answers;
         self
     }
 
@@ -89,6 +124,7 @@ impl Scene {
     fn alive(mut self) -> Self {
         self.wait(Duration::from_millis(10));
         self.get(ping().frame());
+        self.answer(Answer::Echoes);
         self
     }
 
@@ -106,13 +142,18 @@ impl Scene {
         let mut asks = ethernet(MacAddr::BROADCAST, EtherType::ARP, &arp(1, to, OWN));
         asks[6..12].copy_from_slice(&GOOD_MAC.0);
         self.get(asks);
+        self.answer(Answer::IsAt);
         self.get(good(ping()));
+        self.answer(Answer::Echoes);
         let segment = |tcp: Tcp| good(tcp.in_ip(Ip::new(Protocol::TCP, &[]).from(GOOD)));
         self.get(segment(tcp(SYN, IRS, 0).options(&[2, 4, 5, 0xb4])));
         self.sends_to(to, &tcp(SYN | ACK, ISS, IRS + 1));
+        self.answer(Answer::Accepts);
         self.get(segment(tcp(ACK, IRS + 1, ISS + 1)));
         self.get(segment(tcp(ACK | PSH, IRS + 1, ISS + 1).data(b"hello")));
+        // The answer acknowledges what was asked.
         self.sends_to(to, &tcp(ACK | PSH, ISS + 1, IRS + 6).data(WELCOME));
+        self.answer(Answer::Data);
         self.get(segment(tcp(ACK, IRS + 6, ISS + 1 + WELCOME.len() as u32)));
         self.serves = true;
         self
@@ -164,6 +205,7 @@ impl Scene {
     fn connect(&mut self, port: u16, options: &[u8]) {
         self.get(Tcp::new(port, SYN, IRS, 0).options(options).frame());
         self.sends(&Tcp::new(port, SYN | ACK, ISS, IRS + 1));
+        self.answer(Answer::Accepts);
         self.get(Tcp::new(port, ACK, IRS + 1, ISS + 1).frame());
     }
 

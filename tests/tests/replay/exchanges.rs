@@ -4,14 +4,17 @@ use std::path::Path;
 
 use fata::traits::Instant;
 use fata_cli::replay::{Generators, Options, read, replay};
-use netif_pcap::{Difference, Recorded, Recording};
+use netif_pcap::{Difference, Direction, Recorded, Recording};
 
 use super::{captures, same};
+
+/// The capture of an exchange over a link that loses frames.
+const LOSSY: &str = "tcp_with_loss";
 
 #[test]
 fn the_same_answers_come() {
     let captures = captures("");
-    assert!(captures.len() >= 9, "{captures:?}");
+    assert!(captures.len() >= 10, "{captures:?}");
     for (name, path) in captures {
         let report = same(&path, &Options::default());
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
@@ -86,14 +89,52 @@ fn the_kernel_can_be_played_too() {
     assert_eq!(report.state.counter("tcp", "retransmitted"), Some(0), "{report}");
 }
 
+/// A link that loses frames: what the stack sent and was lost it sends again,
+/// by an acknowledgement's word and by a timeout; what was lost on its way to
+/// it, the kernel does.
+#[test]
+fn what_was_lost_is_sent_again() {
+    let (_, path) = captures("").into_iter().find(|(name, _)| *name == LOSSY).expect("it is there");
+    // Segments of data, or with the end, that begin before what was sent.
+    let again = |direction| {
+        let mut highest = 0;
+        let sent = frames(&path).into_iter().filter(|frame| frame.direction == Some(direction));
+        let mut again = Vec::new();
+        for frame in sent.filter(|frame| frame.bytes.get(23) == Some(&6)) {
+            let bytes = &frame.bytes;
+            let header = usize::from(bytes[46] >> 4) * 4;
+            let len = usize::from(u16::from_be_bytes([bytes[16], bytes[17]])) - 20 - header;
+            let seq = u32::from_be_bytes([bytes[38], bytes[39], bytes[40], bytes[41]]);
+            let end = seq.wrapping_add(len as u32 + u32::from(bytes[47] & 3 != 0));
+            if bytes[47] & 2 != 0 || highest == 0 {
+                highest = end;
+            } else if end != seq && (seq.wrapping_sub(highest) as i32) < 0 {
+                again.push(frame.at);
+            } else {
+                highest = end;
+            }
+        }
+        again
+    };
+    let report = same(&path, &Options::default());
+    let by_stack = again(Direction::Outbound);
+    assert_eq!(report.state.counter("tcp", "retransmitted"), Some(by_stack.len() as u64), "{by_stack:?}");
+    let timers = report.events.iter().filter(|event| event.by_timer).map(|event| event.at_ns);
+    let by_timer = timers.filter(|at| by_stack.iter().any(|other| other.as_nanos().abs_diff(*at) < 5_000_000));
+    assert!(by_timer.count() > 0 && by_stack.len() > 1, "{report}");
+    assert!(!again(Direction::Inbound).is_empty(), "{report}");
+}
+
 /// Where tshark is, it finds nothing wrong in what was well-behaved.
 #[test]
 fn tshark_finds_nothing_wrong() {
     const WRONG: &str = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 \
-        || udp.checksum.status == 0 || icmp.checksum.status == 0 || tcp.analysis.flags \
+        || udp.checksum.status == 0 || icmp.checksum.status == 0 \
         || tcp.option.len.invalid || _ws.expert.severity == error";
     for (name, path) in captures("") {
-        let Some(wrong) = tests::tshark(&path, WRONG) else { return };
+        // Where frames are lost, there is much to remark on.
+        let remarks = if name == LOSSY { "" } else { " || tcp.analysis.flags" };
+        let Some(wrong) = tests::tshark(&path, &format!("{WRONG}{remarks}")) else { return };
         assert_eq!(wrong, "", "{name}");
     }
 }

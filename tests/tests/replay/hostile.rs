@@ -3,7 +3,7 @@
 
 use fata_cli::replay::{Report, read};
 use netif_pcap::{Direction, Recorded};
-use tests::hostile::{WELCOME, scenes};
+use tests::hostile::{WELCOME, compare, scenes};
 
 use super::{captures, same};
 
@@ -17,9 +17,8 @@ fn attacks_come_to_what_they_should() {
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("hostile_{}", scene.name), abridged(&report));
         });
-        let answers = report.events.iter().filter(|event| event.sent).count();
-        if answers != scene.answers {
-            wrong += &format!("{}: {answers} answers, not {}\n", scene.name, scene.answers);
+        for line in compare(&report, &scene.answers).lines() {
+            wrong += &format!("{}: {line}\n", scene.name);
         }
         for (layer, counter, count) in scene.counters {
             let counted = report.state.counter(layer, counter);
