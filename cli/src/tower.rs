@@ -5,7 +5,7 @@ use std::future::pending;
 use fata::os::Os;
 use fata::os::unix::Unix;
 use fata::prelude::*;
-use fata::traits::{Flow, FlowError};
+use fata::traits::Flow;
 
 use crate::http;
 
@@ -81,38 +81,20 @@ pub async fn serve_beside<N: Network>(
     let is = |service: Option<u16>, port| service == Some(port);
 
     let packets = net.listen(|frame| {
-        e.input(
-            frame,
-            ethif::listeners().ipv4(|p| {
-                i.input(
-                    p,
-                    ipv4::listeners()
-                        .tcp(|s| {
-                            tcp.input(s, |port| match port {
-                                _ if is(services.web, port) => Some(&web),
-                                _ if is(services.echo, port) => Some(&echo),
-                                _ => None,
-                            });
-                        })
-                        .udp(|d| {
-                            udp.input(d, |port| match port {
-                                _ if is(services.echo, port) => Some(&echo_udp),
-                                _ => dhcp.listen(port),
-                            });
-                        }),
-                );
-            }),
-        );
+        let tcp_port = |port| match port {
+            _ if is(services.web, port) => Some(&web as _),
+            _ if is(services.echo, port) => Some(&echo as _),
+            _ => None,
+        };
+        let udp_port = |port| match port {
+            _ if is(services.echo, port) => Some(&echo_udp as _),
+            _ => dhcp.listen(port),
+        };
+        let labels = || ipv4::listeners().tcp(|s| tcp.input(s, tcp_port)).udp(|d| udp.input(d, udp_port));
+        e.input(frame, ethif::listeners().ipv4(|p| i.input(p, labels())));
     });
-    let serve_web = web.serve(&tcp, async |mut flow| {
-        // A peer that goes away is its own affair.
-        let _ = http::serve(&mut flow).await;
-        let _ = flow.close().await;
-    });
-    let serve_echo = echo.serve(&tcp, async |mut flow| {
-        let _ = echo_back(&mut flow).await;
-        let _ = flow.close().await;
-    });
+    let serve_web = web.serve(&tcp, async |flow| browse(flow).await);
+    let serve_echo = echo.serve(&tcp, async |flow| echo_back(flow).await);
     let lease = async {
         match addressing {
             Addressing::Dhcp => dhcp.run().await,
@@ -126,13 +108,20 @@ pub async fn serve_beside<N: Network>(
     try_join!(packets, serve_web, serve_echo, lease, client, tcp.run(os))
 }
 
-/// Sends back what comes until the peer closes.
-async fn echo_back<F: Flow>(flow: &mut F) -> Result<(), FlowError> {
+/// Serves pages until the peer has what it wants. One that goes away is its
+/// own affair.
+async fn browse(mut flow: impl Flow) {
+    let _ = http::serve(&mut flow).await;
+    let _ = flow.close().await;
+}
+
+/// Sends back what comes until the peer closes or goes away.
+async fn echo_back(mut flow: impl Flow) {
     let mut buffer = vec![0; 64 * 1024];
-    loop {
-        match flow.read(&mut buffer).await? {
-            0 => return Ok(()),
-            n => flow.write_all(&buffer[..n]).await?,
+    while let Ok(len @ 1..) = flow.read(&mut buffer).await {
+        if flow.write_all(&buffer[..len]).await.is_err() {
+            break;
         }
     }
+    let _ = flow.close().await;
 }

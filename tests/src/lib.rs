@@ -3,6 +3,7 @@
 pub mod hostile;
 pub mod lab;
 pub mod paced;
+pub mod remarks;
 
 /// What tshark is asked for the frames of a capture that `filter` lets through,
 /// checksums verified.

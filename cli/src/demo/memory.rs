@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use fata::os::{self, Os, unix::Unix};
 use fata::prelude::*;
-use fata::traits::{ConnectError, Flow, IcmpErrorKind, UnreachableCode, WakerSet};
+use fata::traits::{ConnectError, Connections, Flow, IcmpErrorKind, UnreachableCode, WakerSet};
 use netif_memory::{Link, Settings};
 
 use super::{Outcome, PEER, STACK, report};
@@ -69,18 +69,13 @@ async fn act(
     let refusals = Refusals::default();
     let packets = async {
         let listen = net.listen(|frame| {
-            e.input(
-                frame,
-                ethif::listeners().ipv4(|p| {
-                    i.input(
-                        p,
-                        ipv4::listeners()
-                            .icmp(|m| pinger.input(m))
-                            .tcp(|s| tcp.input(s, |_| None))
-                            .udp(|d| udp.input(d, |_| Some(&refusals))),
-                    );
-                }),
-            );
+            let labels = || {
+                ipv4::listeners()
+                    .icmp(|m| pinger.input(m))
+                    .tcp(|s| tcp.input(s, |_| None))
+                    .udp(|d| udp.input(d, |_| Some(&refusals)))
+            };
+            e.input(frame, ethif::listeners().ipv4(|p| i.input(p, labels())));
         });
         match listen.await {
             Ok(never) => match never {},
@@ -96,25 +91,14 @@ async fn act(
             })
             .await?;
         }
-        timed(console, os, format!("get http://{STACK}/ over TCP"), async {
-            let mut flow = tcp.create_connection(SocketAddrV4::new(STACK, 80)).await?;
-            page(&mut flow).await
-        })
-        .await?;
+        timed(console, os, format!("get http://{STACK}/ over TCP"), get(&tcp)).await?;
         timed(console, os, format!("send UDP to {STACK} port 53"), async {
             udp.send(9_000, SocketAddrV4::new(STACK, 53), b"hello")?;
             refusals.next().await;
             Ok("seen by the stack, and answered: port unreachable".to_owned())
         })
         .await?;
-        timed(console, os, format!("connect to {STACK} port 81, which is closed"), async {
-            match tcp.create_connection(SocketAddrV4::new(STACK, 81)).await {
-                Err(ConnectError::Refused) => Ok("refused".to_owned()),
-                Err(error) => bail!("expected a refusal, got: {error}"),
-                Ok(_) => bail!("expected a refusal, got a connection"),
-            }
-        })
-        .await
+        timed(console, os, format!("connect to {STACK} port 81, which is closed"), be_refused(&tcp)).await
     };
     let tasks = async {
         match tcp.run(os).await {
@@ -122,6 +106,20 @@ async fn act(
         }
     };
     os::race!(packets, steps, tasks)
+}
+
+/// Gets the page of the stack's server.
+async fn get(tcp: &impl Connections) -> Result<String> {
+    page(&mut tcp.create_connection(SocketAddrV4::new(STACK, 80)).await?).await
+}
+
+/// Connects to a port that is closed.
+async fn be_refused(tcp: &impl Connections) -> Result<String> {
+    match tcp.create_connection(SocketAddrV4::new(STACK, 81)).await {
+        Err(ConnectError::Refused) => Ok("refused".to_owned()),
+        Err(error) => bail!("expected a refusal, got: {error}"),
+        Ok(_) => bail!("expected a refusal, got a connection"),
+    }
 }
 
 /// Does one step, within its time, and reports it.

@@ -1,9 +1,10 @@
 //! Traffic that means no good, each line of what has broken stacks, as
 //! captures: made by hand, always the same bytes.
 //!
-//! A scene is what the stack receives. Where an attack needs a connection, the
-//! stack's part of the handshake stands in the scene as if its numbers were
-//! known; a replay translates them.
+//! `docs/bad-inputs.md` says which scene is for what. A scene is what the stack
+//! receives, and says where it stands what the stack answers to it. Where an
+//! attack needs a connection, the stack's part of the handshake stands in the
+//! scene as if its numbers were known; a replay translates them.
 
 mod answer;
 mod connections;

@@ -1,13 +1,15 @@
 //! What an independent eye sees on the cable.
 
+use std::collections::HashSet;
 use std::fs;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use fata::prelude::Time;
 use fata::traits::Offload;
 use tests::lab::{self, Recorder, Recording, Setting, TAP, run};
+use tests::remarks::{Judgement, Remark, Segment, judge};
 
 use crate::outgoing::{self, BulkServer, Netcat, Shell};
 use crate::{icmp, tcp, udp};
@@ -92,29 +94,59 @@ fn look(recording: &Recording) -> Result<()> {
     let all = recording.tshark("tcp.len > 0", &[])?;
     ensure!(all.lines().count() > 6 * LEN / 1460, "{} segments with data only", all.lines().count());
     let filter = format!("({WRONG}) && !({})", ALLOWED.join(" || "));
-    // Random bytes look like many a protocol.
-    let plain = ["-d", "tcp.port==0-65535,data"];
-    let wrong = recording.tshark(&filter, &plain)?;
-    let timers = format!("({filter}) && ip.src == 10.0.0.1 && tcp.analysis.retransmission");
-    let waits = waits(&times(recording, &timers)?, &times(recording, "ip.src == 10.0.0.2")?);
-    ensure!(waits.len() == wrong.lines().count(), "{wrong}");
-    let (waited, held_up) = (waits.iter().sum::<f64>(), held_up()?);
-    ensure!(waited <= held_up, "silent for {waited} s, held up for {held_up} s only:\n{wrong}");
+    let wrong = recording.tshark(&filter, &PLAIN)?;
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let (segments, elsewhere) = segments(recording, &filter)?;
+    ensure!(elsewhere == 0, "{wrong}");
+    let Judgement { unexplained, waited } = judge(&segments);
+    ensure!(unexplained.is_empty(), "frames {unexplained:?} have no reason:\n{wrong}");
+    let held_up = Duration::from_secs_f64(held_up()?);
+    ensure!(waited <= held_up, "silent for {waited:?}, held up for {held_up:?} only:\n{wrong}");
     Ok(())
 }
 
-/// When the frames were on the cable that the filter lets through, in seconds.
-fn times(recording: &Recording, filter: &str) -> Result<Vec<f64>> {
-    let fields = ["-d", "tcp.port==0-65535,data", "-T", "fields", "-e", "frame.time_relative"];
-    let times = recording.tshark(filter, &fields)?;
-    times.lines().map(|time| Ok(time.parse()?)).collect()
-}
+/// Random bytes look like many a protocol.
+const PLAIN: [&str; 2] = ["-d", "tcp.port==0-65535,data"];
 
-/// How long the stack had said nothing when the kernel's timers went off,
-/// where that was long: as long as the kernel waits at least.
-fn waits(timers: &[f64], stack: &[f64]) -> Vec<f64> {
-    let wait = |at: &f64| stack.iter().rev().find(|said| *said < at).map(|said| at - said);
-    timers.iter().filter_map(wait).filter(|wait| *wait >= 0.004).collect()
+/// All segments of a recording, with a remark where `filter` lets one through,
+/// and how many frames it lets through that are none.
+fn segments(recording: &Recording, filter: &str) -> Result<(Vec<Segment>, usize)> {
+    let numbers = |filter: &str| -> Result<HashSet<u32>> {
+        let fields = [&PLAIN[..], &["-T", "fields", "-e", "frame.number"]].concat();
+        recording.tshark(filter, &fields)?.lines().map(|number| Ok(number.parse()?)).collect()
+    };
+    let wrong = numbers(filter)?;
+    // A frame with a remark of another kind besides has no excuse.
+    let timer = "tcp.analysis.retransmission || tcp.analysis.duplicate_ack \
+        || tcp.analysis.spurious_retransmission || tcp.analysis.fast_retransmission";
+    let sound = "!(tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment || _ws.malformed \
+        || ip.checksum.status == 0 || tcp.checksum.status == 0 || _ws.expert.severity == error)";
+    let timers = numbers(&format!("({filter}) && ({timer}) && {sound}"))?;
+    let acks = numbers(&format!("({filter}) && tcp.analysis.duplicate_ack"))?;
+    let columns = ["frame.number", "frame.time_relative", "tcp.stream", "ip.src", "tcp.len"];
+    let columns = columns.iter().flat_map(|column| ["-e", column]);
+    let fields: Vec<_> = PLAIN.into_iter().chain(["-T", "fields"]).chain(columns).collect();
+    // What ICMP quotes is no segment.
+    let lines = recording.tshark("tcp && !icmp", &fields)?;
+    let segments = lines.lines().map(|line| {
+        let [number, at, stream, source, len] = line.split('\t').collect::<Vec<_>>()[..] else {
+            bail!("no five fields: {line}");
+        };
+        let number = number.parse()?;
+        let remark = match (wrong.contains(&number), timers.contains(&number)) {
+            (false, _) => None,
+            (true, false) => Some(Remark::Other),
+            (true, true) if acks.contains(&number) => Some(Remark::DuplicateAck),
+            (true, true) => Some(Remark::Again),
+        };
+        let (stream, len, by_stack) = (stream.parse()?, len.parse()?, source == "10.0.0.2");
+        Ok(Segment { number, at: Duration::from_secs_f64(at.parse()?), stream, by_stack, len, remark })
+    });
+    let segments = segments.collect::<Result<Vec<_>>>()?;
+    let remarks = segments.iter().filter(|segment| segment.remark.is_some()).count();
+    Ok((segments, wrong.len() - remarks))
 }
 
 /// How many seconds this process was ready to run and had no core to run on:

@@ -7,6 +7,7 @@
 
 mod exchanges;
 mod hostile;
+mod table;
 
 use std::path::{Path, PathBuf};
 
