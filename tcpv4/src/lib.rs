@@ -88,4 +88,4 @@ pub use seq::{Mss, SeqNum, Window, WindowScale};
 pub use stats::Statistics;
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
-pub use storage::{DefaultStorage, Fixed, Limits, Memory, Storage};
+pub use storage::{DefaultStorage, FIXED_REPLIES, Fixed, Limits, Memory, Storage};

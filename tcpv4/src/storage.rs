@@ -25,6 +25,8 @@ pub trait Storage: Sized {
     type Array<T>: Array<T>;
     #[doc(hidden)]
     type Cells: Cells;
+    #[doc(hidden)]
+    type Queue<T>: crate::reply::Queue<T>;
 
     /// The buffers of a new connection.
     #[doc(hidden)]
@@ -80,6 +82,7 @@ impl Storage for Heap {
     type Arena<T> = crate::table::Pages<T>;
     type Array<T> = alloc::vec::Vec<T>;
     type Cells = alloc::vec::Vec<crate::table::Cell>;
+    type Queue<T> = crate::reply::Grown<T>;
 
     fn take_buffers(&mut self) -> Option<Buffers<buffer::Growing>> {
         Some(Buffers::default())
@@ -108,6 +111,9 @@ impl Storage for Heap {
     }
 }
 
+/// Replies in [`Memory`] that names no number: a batch of a Linux tap.
+pub const FIXED_REPLIES: usize = 64;
+
 /// Memory for `SLOTS` connections, each with `BYTES` bytes for data and lists
 /// of `LIST` entries.
 ///
@@ -120,6 +126,11 @@ impl Storage for Heap {
 /// * `LIST`: segments that a connection tells apart under way, and holes in
 ///   what has arrived; see [`buffer::Fixed`]. [`new`](Memory::new) takes
 ///   [`buffer::FIXED_LIST`], [`with_lists`](Self::with_lists) any number.
+/// * `REPLIES`: answers to what belongs to no connection that wait for the
+///   device, of 32 bytes each: resets, cookies, acknowledgements in TIME-WAIT.
+///   Beyond that they are lost (`Statistics::replies_lost`); so it had better be
+///   as many as the device hands up in one go, [`FIXED_REPLIES`] as
+///   [`with_lists`](Self::with_lists) has it.
 ///
 /// The bytes stand here, the rest in the [`Tcp`](crate::Tcp) itself: for each
 /// slot [`Tcp::connection_size`](crate::Tcp::connection_size), which is about
@@ -134,8 +145,15 @@ impl Storage for Heap {
 /// let mut memory = Memory::<4, 8192>::new();
 /// // A server that answers short requests with long pages.
 /// let mut memory = Memory::<64, 20_000, 16>::with_lists().with_send_bytes(18_000);
+/// // A sensor on a device that hands up four frames in one go.
+/// let mut memory = Memory::<2, 2048, 8, 4>::with_replies();
 /// ```
-pub struct Memory<const SLOTS: usize, const BYTES: usize, const LIST: usize = { buffer::FIXED_LIST }> {
+pub struct Memory<
+    const SLOTS: usize,
+    const BYTES: usize,
+    const LIST: usize = { buffer::FIXED_LIST },
+    const REPLIES: usize = FIXED_REPLIES,
+> {
     bytes: [[u8; BYTES]; SLOTS],
     /// Of each slot, for what is sent.
     send: usize,
@@ -152,7 +170,17 @@ impl<const SLOTS: usize, const BYTES: usize, const LIST: usize> Memory<SLOTS, BY
     /// The same with lists of one's own length:
     /// `Memory::<4, 8192, 8>::with_lists()`.
     pub const fn with_lists() -> Self {
-        const { assert!(SLOTS > 0 && BYTES >= 2 && LIST > 0) };
+        Self::with_replies()
+    }
+}
+
+impl<const SLOTS: usize, const BYTES: usize, const LIST: usize, const REPLIES: usize>
+    Memory<SLOTS, BYTES, LIST, REPLIES>
+{
+    /// The same with a queue of one's own length:
+    /// `Memory::<4, 8192, 8, 16>::with_replies()`.
+    pub const fn with_replies() -> Self {
+        const { assert!(SLOTS > 0 && BYTES >= 2 && LIST > 0 && REPLIES > 0) };
         Self { bytes: [[0; BYTES]; SLOTS], send: BYTES / 2 }
     }
 
@@ -182,7 +210,9 @@ impl<const SLOTS: usize, const BYTES: usize> Default for Memory<SLOTS, BYTES> {
     }
 }
 
-impl<const SLOTS: usize, const BYTES: usize, const LIST: usize> fmt::Debug for Memory<SLOTS, BYTES, LIST> {
+impl<const SLOTS: usize, const BYTES: usize, const LIST: usize, const REPLIES: usize> fmt::Debug
+    for Memory<SLOTS, BYTES, LIST, REPLIES>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Memory")
     }
@@ -190,18 +220,25 @@ impl<const SLOTS: usize, const BYTES: usize, const LIST: usize> fmt::Debug for M
 
 /// [`Memory`] that the caller handed over, for `SLOTS` connections with lists
 /// of `LIST` entries: no allocator.
-pub struct Fixed<'m, const SLOTS: usize, const LIST: usize = { buffer::FIXED_LIST }> {
+pub struct Fixed<
+    'm,
+    const SLOTS: usize,
+    const LIST: usize = { buffer::FIXED_LIST },
+    const REPLIES: usize = FIXED_REPLIES,
+> {
     free: heapless::Vec<Buffers<buffer::Fixed<'m, LIST>>, SLOTS>,
 }
 
-impl<const SLOTS: usize, const LIST: usize> fmt::Debug for Fixed<'_, SLOTS, LIST> {
+impl<const SLOTS: usize, const LIST: usize, const REPLIES: usize> fmt::Debug
+    for Fixed<'_, SLOTS, LIST, REPLIES>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Fixed")
     }
 }
 
-impl<'m, const SLOTS: usize, const LIST: usize> Fixed<'m, SLOTS, LIST> {
-    pub(crate) fn new<const BYTES: usize>(memory: &'m mut Memory<SLOTS, BYTES, LIST>) -> Self {
+impl<'m, const SLOTS: usize, const LIST: usize, const REPLIES: usize> Fixed<'m, SLOTS, LIST, REPLIES> {
+    pub(crate) fn new<const BYTES: usize>(memory: &'m mut Memory<SLOTS, BYTES, LIST, REPLIES>) -> Self {
         let mut free = heapless::Vec::new();
         for bytes in &mut memory.bytes {
             let (send, receive) = bytes.split_at_mut(memory.send);
@@ -212,11 +249,14 @@ impl<'m, const SLOTS: usize, const LIST: usize> Fixed<'m, SLOTS, LIST> {
     }
 }
 
-impl<'m, const SLOTS: usize, const LIST: usize> Storage for Fixed<'m, SLOTS, LIST> {
+impl<'m, const SLOTS: usize, const LIST: usize, const REPLIES: usize> Storage
+    for Fixed<'m, SLOTS, LIST, REPLIES>
+{
     type Backing = buffer::Fixed<'m, LIST>;
     type Arena<T> = heapless::Vec<T, SLOTS>;
     type Array<T> = heapless::Vec<T, SLOTS>;
     type Cells = heapless::Vec<[u64; 4], SLOTS>;
+    type Queue<T> = heapless::Deque<T, REPLIES>;
 
     fn take_buffers(&mut self) -> Option<Buffers<buffer::Fixed<'m, LIST>>> {
         self.free.pop()

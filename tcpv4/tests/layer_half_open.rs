@@ -2,6 +2,7 @@
 
 mod layer_net;
 
+use std::net::Ipv4Addr;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -48,6 +49,20 @@ on_both! {
         Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
         assert_eq!(speak(net).len(), 1);
         assert_eq!(answers(net, &listener, &Raw::new(SYN, 100, 0)), 2);
+    }
+
+    /// A tap hands up 64 frames in one go: all are answered, with an entry, a
+    /// cookie or a reset.
+    fn a_batch_is_answered_whole(net) {
+        let listener = Listener::<4>::with_capacity();
+        for round in 0..3 {
+            for n in 0..64 {
+                let listener = Some(&listener as &dyn tcpv4::Accept).filter(|_| n % 4 > 0);
+                let src = Ipv4Addr::from_bits(0x0c00_0000 + 64 * round + n);
+                Raw::new(SYN, n, 0).from(src, 99).input(net.a(), listener);
+            }
+            assert_eq!((speak(net).len(), net.a().statistics().replies_lost), (64, 0));
+        }
     }
 
     /// Each peer has its own throttle: none tells of another.

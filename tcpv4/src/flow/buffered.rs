@@ -43,7 +43,9 @@ impl<'t, I: Ip> Flow<'t, I, crate::Heap> {
     }
 }
 
-impl<'t, 'm, I: Ip, const SLOTS: usize, const LIST: usize> Flow<'t, I, Fixed<'m, SLOTS, LIST>> {
+impl<'t, 'm, I: Ip, const SLOTS: usize, const LIST: usize, const REPLIES: usize>
+    Flow<'t, I, Fixed<'m, SLOTS, LIST, REPLIES>>
+{
     /// The flow, to be read in place, with `spare` as the second buffer. One
     /// that is smaller than the connection's own, the receiving share of a slot
     /// of [`Memory`](crate::Memory), is copied into instead.
@@ -51,7 +53,10 @@ impl<'t, 'm, I: Ip, const SLOTS: usize, const LIST: usize> Flow<'t, I, Fixed<'m,
     /// # Errors
     ///
     /// The flow, where `spare` is empty.
-    pub fn buffered_in(self, spare: &'m mut [u8]) -> Result<Buffered<'t, I, Fixed<'m, SLOTS, LIST>>, Self> {
+    pub fn buffered_in(
+        self,
+        spare: &'m mut [u8],
+    ) -> Result<Buffered<'t, I, Fixed<'m, SLOTS, LIST, REPLIES>>, Self> {
         if spare.is_empty() {
             return Err(self);
         }

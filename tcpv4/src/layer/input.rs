@@ -7,8 +7,8 @@ use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open::{self, HalfOpen};
 use crate::listener::Accept;
-use crate::reply::Reply;
-use crate::segment::{Control, Marks, Segment};
+use crate::reply::{Queue as _, Reply};
+use crate::segment::{Control, Marks, Segment, Transmit};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::wire::{self, HeaderError, Ports};
@@ -215,7 +215,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 let ts_value = self.ts_value(&tuple, now);
                 let transmit = half_open.acknowledgement(ts_value);
                 self.counters.bad_handshake.count();
-                self.owe(state, Reply { tuple, transmit });
+                self.owe(state, &tuple, &transmit);
             }
             half_open::Verdict::Throttled => self.counters.handshake_throttled.count(),
             half_open::Verdict::Reset(_) => {
@@ -239,7 +239,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 let tuple = time_wait.tuple;
                 let transmit = time_wait.acknowledgement(self.ts_value(&tuple, now));
                 self.counters.time_wait_acknowledged.count();
-                self.owe(state, Reply { tuple, transmit });
+                self.owe(state, &tuple, &transmit);
                 renew
             }
             time_wait::Verdict::Renew => true,
@@ -297,13 +297,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// challenges in CVE-2016-5696). A reset is no larger than what it answers.
     pub(super) fn owe_reset(&self, state: &mut State<S>, tuple: &Tuple, segment: &Segment<'_>) {
         if let Some(transmit) = segment.reset() {
-            self.owe(state, Reply { tuple: *tuple, transmit });
+            self.owe(state, tuple, &transmit);
         }
     }
 
     /// Owes a reply, if there is room.
-    pub(super) fn owe(&self, state: &mut State<S>, reply: Reply) {
-        if state.replies.push_back(reply).is_err() {
+    pub(super) fn owe(&self, state: &mut State<S>, tuple: &Tuple, transmit: &Transmit) {
+        if !state.replies.push(Reply::new(*tuple, transmit)) {
             self.counters.replies_lost.count();
         }
     }
@@ -380,6 +380,6 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         state.cookies_until = Some(now + cookie::LIFETIME);
         self.counters.cookies_sent.count();
-        self.owe(state, Reply { tuple, transmit });
+        self.owe(state, &tuple, &transmit);
     }
 }

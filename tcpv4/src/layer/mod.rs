@@ -4,7 +4,6 @@
 //! No function here calls a layer, a listener, a filler or a waker while it
 //! borrows the state: what is to be called leaves the borrow first.
 
-mod bucket;
 mod emit;
 mod icmp;
 mod input;
@@ -106,14 +105,16 @@ impl<I: Ip> Tcp<I, crate::Heap> {
     }
 }
 
-impl<'m, I: Ip, const SLOTS: usize, const LIST: usize> Tcp<I, Fixed<'m, SLOTS, LIST>> {
+impl<'m, I: Ip, const SLOTS: usize, const LIST: usize, const REPLIES: usize>
+    Tcp<I, Fixed<'m, SLOTS, LIST, REPLIES>>
+{
     /// TCP over `ip`, in `memory` that the caller hands over: needs no
     /// allocator. The tables stand in the layer itself; [`Memory`] says how
     /// large that makes it.
     pub fn connect_in<const BYTES: usize>(
         ip: I,
         random: &mut impl Rng,
-        memory: &'m mut Memory<SLOTS, BYTES, LIST>,
+        memory: &'m mut Memory<SLOTS, BYTES, LIST, REPLIES>,
     ) -> Self {
         let limits = Limits { connections: SLOTS, half_open: SLOTS, time_wait: SLOTS, bytes: usize::MAX };
         let (send, receive) = memory.shares();

@@ -10,7 +10,7 @@ use super::state::Woken;
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::Mss;
 use crate::connection::Budget;
-use crate::reply::Reply;
+use crate::reply::{Queue as _, Reply};
 use crate::segment::{Control, Purpose, Transmit};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
@@ -63,9 +63,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     fn transmit_next(&self, now: Instant) -> Turn {
         let state = self.state.borrow();
         if let Some(reply) = state.replies.front() {
-            let Reply { tuple, transmit } = *reply;
+            let reply = *reply;
             drop(state);
-            return self.transmit_reply(tuple, transmit);
+            return self.transmit_reply(&reply);
         }
         let owed = state.half_open_lists.first().and_then(|list| list.front());
         let dirty = state.dirty.front();
@@ -77,18 +77,19 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
     }
 
-    fn transmit_reply(&self, tuple: Tuple, mut transmit: Transmit) -> Turn {
-        let written = self.route(&tuple).and_then(|path| {
+    fn transmit_reply(&self, reply: &Reply) -> Turn {
+        let (tuple, mut transmit) = (&reply.tuple, reply.transmit());
+        let written = self.route(tuple).and_then(|path| {
             if transmit.control == Some(Control::Syn) {
                 transmit.options.mss = Some(Mss::for_mtu(path.mtu));
             }
-            self.emit(&tuple, &transmit, &path, None)
+            self.emit(tuple, &transmit, &path, None)
         });
         if written == Err(SendError::Full) {
             return Turn::Full;
         }
         self.count_written(&transmit, written);
-        self.state.borrow_mut().replies.pop_front();
+        self.state.borrow_mut().replies.pop();
         Turn::Done
     }
 

@@ -6,18 +6,13 @@ use bitflags::bitflags;
 use traits::{FlowError, Instant};
 
 use super::Usage;
-use super::bucket::Bucket;
 use crate::connection::{Connection, Events, Settings};
 use crate::half_open::{HalfOpen, RETRIES};
 use crate::isn::Secret;
-use crate::reply::Reply;
+use crate::reply::{Queue as _, Reply};
 use crate::storage::{Limits, Storage, Timers};
 use crate::table::{Entry, Index, List, Slab, Slot, Tuple};
 use crate::time_wait::TimeWait;
-
-/// Replies without a connection that wait to be sent; what comes beyond is
-/// counted and forgotten, for the peer to ask again.
-const REPLIES: usize = 16;
 
 /// A connection of one layer. Slots are used again, with another generation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,7 +38,9 @@ pub(crate) struct State<S: Storage> {
     pub(crate) half_open_lists: [List; HALF_OPEN_LISTS],
     pub(crate) time_wait: Slab<S::Arena<Slot<TimeWait>>>,
     pub(crate) time_wait_list: List,
-    pub(crate) replies: heapless::Deque<Reply, REPLIES>,
+    /// Replies without a connection that wait to be sent; what finds no room
+    /// is counted and forgotten, for the peer to ask again.
+    pub(crate) replies: S::Queue<Reply>,
     /// Bytes held by all connections.
     pub(crate) bytes: usize,
     /// Until when cookies are looked for.
@@ -189,7 +186,7 @@ impl<S: Storage> State<S> {
             half_open_lists: [List::EMPTY; HALF_OPEN_LISTS],
             time_wait: Slab::new(limits.time_wait),
             time_wait_list: List::EMPTY,
-            replies: heapless::Deque::new(),
+            replies: Default::default(),
             bytes: 0,
             cookies_until: None,
             hand: 0,
@@ -254,7 +251,7 @@ impl<S: Storage> State<S> {
     /// Whether there is something to send.
     pub(crate) fn has_something_to_say(&self) -> bool {
         self.dirty.front().is_some()
-            || !self.replies.is_empty()
+            || self.replies.front().is_some()
             || self.half_open_lists.first().is_some_and(|owed| owed.front().is_some())
     }
 
