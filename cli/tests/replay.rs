@@ -30,6 +30,31 @@ fn it_tells_what_was_answered_and_what_is_left() {
 }
 
 #[test]
+fn it_tells_which_are_answered() {
+    let output = replay(capture("ping"), &[]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    // Each ping and each question by ARP is; the announcement is a timer's.
+    let asked = text.lines().filter(|line| line.contains("echo request") || line.contains("tell 10.0.0.1 "));
+    let asked = asked.count();
+    assert!(asked >= 5, "{text}");
+    let wanted = format!("{asked} frames received, {asked} of them answered; {} sent, 1 of them", asked + 1);
+    assert!(text.contains(&wanted), "{wanted}: {text}");
+}
+
+#[test]
+fn it_tells_a_retransmission_and_compares_it() {
+    let output = replay(capture("tcp_with_loss"), &["--json", "--expect"]);
+    assert!(output.status.success());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(json["state"]["counters"]["tcp"]["retransmitted"].as_u64() >= Some(2));
+    let events = json["events"].as_array().expect("events");
+    let count = |key: &str| events.iter().filter(|event| event[key] == true).count();
+    // Timers announce the address and send something again; answered are the
+    // question by ARP, the SYN, data of either end and the last of each batch.
+    assert!(count("by_timer") >= 2 && count("answered") >= 4, "{}", count("answered"));
+}
+
+#[test]
 fn it_tells_all_as_json() {
     let output = replay(capture("curl_get"), &["--json", "--expect"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

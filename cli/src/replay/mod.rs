@@ -142,7 +142,12 @@ fn events<T: Time>(replay: &Replay<'_, T>, end: Instant) -> Vec<Event> {
     });
     let mut events: Vec<_> = received.chain(sent).collect();
     events.sort_by_key(|(order, _)| *order);
-    events.into_iter().map(|(_, event)| event).collect()
+    let mut events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    for place in 1..events.len() {
+        let is_answer = events[place].sent && !events[place].by_timer;
+        events[place - 1].answered = is_answer && !events[place - 1].sent;
+    }
+    events
 }
 
 /// The command.
@@ -165,9 +170,9 @@ pub fn run(arguments: &ReplayArguments) -> Result<ExitCode> {
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{report}");
+        print!("{report}\n{}\n", report.counts());
         if arguments.expect {
-            print!("\n{differences}");
+            print!("{differences}");
         }
     }
     let failed = arguments.expect && !differences.is_same();

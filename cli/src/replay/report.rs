@@ -125,6 +125,10 @@ pub struct Event {
     pub sent: bool,
     /// Whether it was sent by a timer: nothing had just arrived.
     pub by_timer: bool,
+    /// Whether it was received and the stack sent something at once, before
+    /// anything else arrived. Of what it acknowledges together, that is the
+    /// last.
+    pub answered: bool,
     /// What it is, for a person.
     pub summary: String,
     /// The frame in hexadecimal.
@@ -134,7 +138,7 @@ pub struct Event {
 impl Event {
     pub(super) fn new(at: Instant, sent: bool, by_timer: bool, frame: &[u8]) -> Self {
         let hex = frame.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { at_ns: at.as_nanos(), sent, by_timer, summary: summary(frame), frame: hex }
+        Self { at_ns: at.as_nanos(), sent, by_timer, answered: false, summary: summary(frame), frame: hex }
     }
 }
 
@@ -158,6 +162,20 @@ pub struct Expected {
     pub same: usize,
     /// The differences, for a person to read.
     pub differences: Vec<String>,
+}
+
+impl Report {
+    /// How many frames were received and answered, and sent, in a sentence.
+    pub fn counts(&self) -> String {
+        let count = |which: fn(&Event) -> bool| self.events.iter().filter(|event| which(event)).count();
+        format!(
+            "{} frames received, {} of them answered; {} sent, {} of them by timers",
+            count(|event| !event.sent),
+            count(|event| event.answered),
+            count(|event| event.sent),
+            count(|event| event.by_timer),
+        )
+    }
 }
 
 impl fmt::Display for Report {
