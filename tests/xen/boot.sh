@@ -20,8 +20,18 @@ qemu=(qemu-system-x86_64 -M q35 -accel tcg -smp 2 -m 2048
     -kernel "$into/xen"
     -append "console=com1 dom0_mem=1024M,max:1024M dom0_max_vcpus=1 loglvl=error guest_loglvl=all"
     -initrd "$into/linux console=hvc0 quiet panic=1 rdinit=/init cases=$cases ${XEN_TEST_WORDS:-},$into/dom0.img")
-# What of the guest is executed goes to FOLDER/executed.
-[ -n "${XEN_TEST_COUNT:-}" ] && qemu+=(-d exec,nochain,in_asm -dfilter "$XEN_TEST_COUNT" -D "$into/executed")
+# What of a guest is executed goes to FOLDER/executed, from where a case says so:
+# it makes all of it many times as slow.
+if [ -n "${XEN_TEST_COUNT:-}" ]; then
+    rm -f "$into"/monitor.{in,out} "$into/log"; mkfifo "$into"/monitor.{in,out}
+    qemu+=(-chardev "pipe,id=monitor,path=$into/monitor" -mon monitor -dfilter "$XEN_TEST_COUNT" -D "$into/executed")
+    cat "$into/monitor.out" > /dev/null &
+    {
+        until grep -a -s -q '^XEN-TEST:   counted from here' "$into/log"; do sleep 0.2; done
+        printf 'singlestep on\nlog exec,nochain\n' > "$into/monitor.in"
+    } &
+    trap 'kill $(jobs -p) 2> /dev/null' EXIT
+fi
 [ "$cases" = shell ] && exec "${qemu[@]}"
 timeout --foreground -k 5 "$limit" "${qemu[@]}" < /dev/null > "$into/log" 2>&1
 grep -a -q '^XEN-TEST: passed' "$into/log"

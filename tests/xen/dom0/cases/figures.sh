@@ -1,6 +1,8 @@
 # What two guests do up to their first reply, to be counted outside: each is
 # destroyed as soon as it has answered. Not among the checks.
 . /cases/lib.sh
+step "counted from here"
+sleep 3
 start echo web 04 'ip=10.0.0.4'
 answers 10.0.0.4
 xl destroy echo
