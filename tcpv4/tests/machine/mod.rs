@@ -2,7 +2,7 @@
 //! over the wire as bytes.
 
 // Each test takes what it needs.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;
@@ -15,38 +15,19 @@ use tcpv4::segment::{Control, Segment, Transmit};
 use tcpv4::wire::{self, Ports};
 use traits::{Instant, RxMeta};
 
+pub mod path;
+mod random;
 pub mod script;
+mod seg;
+mod transfer;
+
+pub use random::Random;
+pub use transfer::{pattern, transfer};
 
 pub const MTU: usize = 1500;
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const PORTS: Ports = Ports { src: 1000, dst: 2000 };
-
-/// A small generator of random numbers (xorshift64*), seeded.
-#[derive(Clone, Copy)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.next() % bound }
-    }
-
-    /// True `per_mille` times of a thousand.
-    pub fn chance(&mut self, per_mille: u64) -> bool {
-        self.below(1000) < per_mille
-    }
-}
 
 /// The segments that `transmit` is on the wire, as bytes with their checksum.
 pub fn encode<S: Backing>(connection: &Connection<S>, transmit: &Transmit) -> Vec<Vec<u8>> {
@@ -347,71 +328,4 @@ pub fn describe(segment: &Segment<'_>) -> String {
         segment.options.timestamps.map(|ts| (ts.value, ts.echo)),
         segment.options.sack.as_slice(),
     )
-}
-
-/// The byte that stands at a place of a stream.
-pub fn pattern(host: usize, at: u64) -> u8 {
-    (at.wrapping_mul(0x9e37_79b9) >> 13) as u8 ^ (host as u8 * 0x55)
-}
-
-/// Sends `lens` bytes each way, as fast as both take them, closes, and checks
-/// each byte. Panics if that takes more than `limit` of virtual time.
-pub fn transfer<S: Backing>(pair: &mut Pair<S>, lens: [u64; 2], limit: Duration) {
-    let deadline = pair.now + limit;
-    let (mut written, mut read) = ([0u64; 2], [0u64; 2]);
-    let mut buffer = vec![0; 65_536];
-    loop {
-        for host in 0..2 {
-            let other = 1 - host;
-            while written[host] < lens[host] && pair.hosts[host].writable() > 0 {
-                let len = (lens[host] - written[host]).min(1 + pair.random.below(20_000)) as usize;
-                let bytes: Vec<u8> = (0..len as u64).map(|i| pattern(host, written[host] + i)).collect();
-                written[host] += pair.hosts[host].write(pair.now, &bytes).expect("open") as u64;
-            }
-            if written[host] == lens[host] && pair.hosts[host].state().can_write() {
-                let _ = pair.hosts[host].close(pair.now);
-            }
-            loop {
-                let wanted = 1 + pair.random.below(60_000) as usize;
-                let now = pair.now;
-                let count = pair.hosts[host].read(now, &mut buffer[..wanted]);
-                if count == 0 {
-                    break;
-                }
-                for (i, &byte) in buffer[..count].iter().enumerate() {
-                    assert_eq!(
-                        byte,
-                        pattern(other, read[host] + i as u64),
-                        "byte {} of host {other}",
-                        read[host]
-                    );
-                }
-                read[host] += count as u64;
-            }
-            assert_eq!(pair.hosts[host].failure(), None, "host {host}");
-        }
-        let is_over = |host: usize| {
-            pair.hosts[host].is_flushed() && read[host] == lens[1 - host] && pair.hosts[host].is_read_closed()
-        };
-        if is_over(0) && is_over(1) {
-            break;
-        }
-        assert!(pair.step(), "nothing happens any more: {:?} {:?}", written, read);
-        assert!(
-            pair.now < deadline,
-            "too slow: written {written:?} read {read:?}\n{:?}\n{:?}",
-            pair.hosts[0].info(),
-            pair.hosts[1].info()
-        );
-    }
-    // Both get to the end by themselves.
-    for _ in 0..10_000 {
-        if !pair.step() {
-            break;
-        }
-    }
-    for host in &pair.hosts {
-        assert_eq!(host.state(), State::Closed);
-        assert!(host.is_done());
-    }
 }
