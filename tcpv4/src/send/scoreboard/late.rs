@@ -20,17 +20,19 @@ pub(crate) struct Resent {
 /// such a list; what was sent once is in that order already).
 ///
 /// Entries may be out of date, and are dropped when they are seen. Bounded by
-/// the list: what finds no place is left to the retransmission timer.
+/// the list: what finds no place comes in when those that have one are gone.
 #[derive(Debug)]
 pub(super) struct ResentQueue<A> {
     list: A,
     /// Entries before this one are gone.
     head: usize,
+    /// Not all found a place.
+    is_cut: bool,
 }
 
 impl<A: List<Resent>> Default for ResentQueue<A> {
     fn default() -> Self {
-        Self { list: A::default(), head: 0 }
+        Self { list: A::default(), head: 0, is_cut: false }
     }
 }
 
@@ -43,14 +45,31 @@ impl<A: List<Resent>> ResentQueue<A> {
         self.head += 1;
         let len = self.list.as_slice().len();
         if self.head >= len {
-            self.clear();
+            self.drop_all();
         } else if self.head * 2 >= len {
             self.list.remove(0, self.head);
             self.head = 0;
         }
     }
 
+    /// The first entry does not count up to `end`.
+    fn pass(&mut self, end: SeqNum) {
+        let Some(first) = self.list.as_mut_slice().get_mut(self.head) else { return };
+        let passed = end.since(first.start);
+        if passed < first.len {
+            first.start = end;
+            first.len -= passed;
+        } else {
+            self.drop_first();
+        }
+    }
+
     pub(super) fn clear(&mut self) {
+        self.drop_all();
+        self.is_cut = false;
+    }
+
+    fn drop_all(&mut self) {
         self.list.clear();
         self.head = 0;
     }
@@ -101,42 +120,57 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
             at += 1;
         }
         self.once_from = self.start_of(at);
-        while let Some(first) = self.resent.first() {
-            let Some(end) = self.end_of_resent(&first) else {
-                self.resent.drop_first();
-                continue;
-            };
-            if !is_older(first.sent_at, end) {
+        while let Some(at) = self.first_resent() {
+            let Some(record) = self.records().get(at).copied() else { break };
+            if !is_older(record.sent_at, record.end()) {
                 break;
             }
-            if !is_due(first.sent_at) {
-                let due = first.sent_at + patience;
+            if !is_due(record.sent_at) {
+                let due = record.sent_at + patience;
                 next = Some(next.map_or(due, |next| next.min(due)));
                 break;
             }
-            self.mark_resent(&first);
-            self.resent.drop_first();
+            self.mark(at, Mark::Lost, &mut |_| {});
         }
         (self.lost - before, next)
     }
 
     /// Whether anything that was sent again is under way.
     pub(crate) fn has_resent(&mut self) -> bool {
-        while let Some(first) = self.resent.first() {
-            if self.end_of_resent(&first).is_some() {
-                return true;
+        self.first_resent().is_some()
+    }
+
+    /// The place of the record under way that was sent again first. What is
+    /// passed over on the way is dropped, and not looked at again.
+    fn first_resent(&mut self) -> Option<usize> {
+        loop {
+            let Some(first) = self.resent.first() else {
+                if !self.resent.is_cut {
+                    return None;
+                }
+                // There were more than had a place.
+                self.rebuild_resent();
+                continue;
+            };
+            self.look();
+            let at = self.find(first.start);
+            match self.records().get(at).filter(|record| record.start.before(first.start + first.len)) {
+                None => self.resent.drop_first(),
+                Some(record) if Self::is_current(record, &first) => return Some(at),
+                Some(record) => {
+                    let end = record.end();
+                    self.resent.pass(end);
+                }
             }
-            self.resent.drop_first();
         }
-        false
     }
 
     /// Takes note of numbers that were sent again.
     pub(super) fn note_resent(&mut self, now: Instant, start: SeqNum, end: SeqNum) {
         let new = Resent { start, len: end.since(start), sent_at: now };
         if !self.resent.push(new) {
+            // The records know of it.
             self.rebuild_resent();
-            let _ = self.resent.push(new);
         }
     }
 
@@ -149,6 +183,7 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
             // Mostly in order already; a sort of the library's is 4 KB of code.
             let at = self.resent.list.as_slice().partition_point(|resent| resent.sent_at <= sent_at);
             if !self.resent.list.insert(at, Resent { start, len, sent_at }) {
+                self.resent.is_cut = true;
                 break;
             }
         }
@@ -157,25 +192,6 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
     /// Whether a record is what the list says of it still.
     fn is_current(record: &Record, resent: &Resent) -> bool {
         record.mark == Mark::Sent && record.retransmitted && record.sent_at == resent.sent_at
-    }
-
-    /// The end of what is under way still of a range that was sent again.
-    fn end_of_resent(&self, resent: &Resent) -> Option<SeqNum> {
-        let end = resent.start + resent.len;
-        let records = self.records().get(self.find(resent.start)..).unwrap_or_default();
-        let within = records.iter().take_while(|record| record.start.before(end)).inspect(|_| self.look());
-        within.filter(|record| Self::is_current(record, resent)).map(Record::end).last()
-    }
-
-    fn mark_resent(&mut self, resent: &Resent) {
-        let end = resent.start + resent.len;
-        let mut at = self.find(resent.start);
-        while let Some(record) = self.records().get(at).copied().filter(|record| record.start.before(end)) {
-            if Self::is_current(&record, resent) {
-                self.mark(at, Mark::Lost, &mut |_| {});
-            }
-            at += 1;
-        }
     }
 
     #[cfg(test)]

@@ -176,3 +176,69 @@ fn looks_only_at_what_is_due() {
     assert_eq!(lost, 499);
     assert!(most <= 4, "{most}");
 }
+
+/// What was sent again as one arrives piece by piece, with holes: neither question
+/// walks over all of it for each acknowledgement.
+#[test]
+fn a_burst_that_was_sent_again_is_not_walked_for_each_acknowledgement() {
+    let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
+    let base = SeqNum::new(u32::MAX - 50);
+    let at = Instant::from_millis;
+    board.sent(at(0), base, 1000);
+    board.mark_lost(|_| true);
+    board.retransmitted(at(1), base, base + 1000);
+    let mut most = 0;
+    for n in 0..450 {
+        board.sack(base + (2 * n + 1), base + (2 * n + 2), |_| {});
+        board.looked_at.set(0);
+        assert_eq!(board.mark_late(at(100), Duration::ZERO, |_, _| false).0, 0);
+        assert!(board.has_resent());
+        most = most.max(board.looked_at.get());
+    }
+    assert!(most <= 8, "{most}");
+    // In pieces, each in its own time: those before the last that arrived.
+    let newest = base + 400;
+    assert_eq!(board.mark_late(at(100), Duration::ZERO, |_, end| end.before(newest)).0, 200);
+}
+
+/// The list may be too short for all that was sent again: what is not in it is
+/// under way all the same.
+#[test]
+fn what_was_sent_again_is_known_beyond_the_list() {
+    type Short = heapless::Vec<Resent, 2>;
+    let mut board = Scoreboard::<Vec<Record>, Short>::default();
+    let base = SeqNum::new(7);
+    let at = Instant::from_millis;
+    for n in 0..5 {
+        board.sent(at(n), base + 10 * n as u32, 10);
+    }
+    board.mark_lost(|_| true);
+    for n in 0..5 {
+        let start = base + 10 * n as u32;
+        board.retransmitted(at(10 + n), start, start + 10);
+    }
+    for n in 0..5 {
+        assert!(board.has_resent(), "{n} have arrived");
+        board.acknowledged(base + 10 * (n + 1), |_| {});
+    }
+    assert!(!board.has_resent());
+}
+
+/// And those are found late when their time comes.
+#[test]
+fn what_found_no_place_in_the_list_is_found_late_after_the_others() {
+    type Short = heapless::Vec<Resent, 2>;
+    let mut board = Scoreboard::<Vec<Record>, Short>::default();
+    let base = SeqNum::new(7);
+    let at = Instant::from_millis;
+    for n in 0..5 {
+        board.sent(at(n), base + 10 * n as u32, 10);
+    }
+    board.mark_lost(|_| true);
+    for n in 0..5 {
+        let start = base + 10 * n as u32;
+        board.retransmitted(at(10 + n), start, start + 10);
+    }
+    assert_eq!(board.mark_late(at(100), Duration::ZERO, |sent_at, _| sent_at < at(14)), (40, None));
+    assert_eq!(board.lost(), 40);
+}
