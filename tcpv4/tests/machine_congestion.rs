@@ -156,3 +156,37 @@ fn a_window_that_is_not_used_decays() {
     assert!((5..=8).contains(&changes), "once a timeout: {changes}");
     assert_eq!(s.connection.info().ssthresh, None);
 }
+
+/// The application has more to send all the time, and waits for room in the send
+/// buffer: that says nothing of the path (as in Linux, where such a sender is
+/// marked).
+#[test]
+fn a_window_that_the_send_buffer_leaves_unused_stays() {
+    let mut settings = Settings::default();
+    settings.send_limit = 30_000;
+    let mut s = Script::open(&Start { settings, ..Start::default() });
+    let more = vec![0; 60_000];
+    let round = |s: &mut Script, next: &mut u32| {
+        let _ = s.connection.write(s.now, &more);
+        s.flush();
+        s.discard();
+        s.run(20);
+        *next += s.connection.info().outstanding;
+        let _ = s.inject(ack(*next));
+        s.connection.info().cwnd
+    };
+    let mut next = 1;
+    let grown = (0..10).map(|_| round(&mut s, &mut next)).last();
+    assert!(grown > Some(40_000), "{grown:?}");
+    for _ in 0..100 {
+        assert_eq!(Some(round(&mut s, &mut next)), grown);
+    }
+    // When it has no more to send, the window decays.
+    for _ in 0..50 {
+        s.write(1000);
+        s.run(20);
+        next += 1000;
+        let _ = s.inject(ack(next));
+    }
+    assert!(Some(s.connection.info().cwnd) < grown);
+}

@@ -25,9 +25,11 @@ const CSS_ROUNDS: u8 = 5;
 /// Acknowledgements further apart than this are of no train any more (as
 /// Linux's `hystart_ack_delta_us`).
 const TRAIN_GAP: Duration = Duration::from_millis(2);
-/// What hosts take to send and to answer in large pieces, which is no part of
-/// the path (as Linux's most).
-const TRAIN_SLACK: Duration = Duration::from_millis(1);
+/// What hosts take to send and to answer in large pieces is no part of the
+/// path: the time of four of the largest at the rate of slow start, twice the
+/// window in a round trip, but no more than [`MAX_SLACK`] (as in Linux).
+const SLACK_BYTES: u32 = 4 << 16;
+const MAX_SLACK: Duration = Duration::from_millis(1);
 /// The window from which trains count, in segments (as Linux's
 /// `hystart_low_window`).
 const TRAIN_WINDOW: u32 = 16;
@@ -99,7 +101,8 @@ impl HyStart {
         self.train = self.train.filter(|(_, last)| ack.now.duration_since(*last) <= TRAIN_GAP);
         let (Some((first, last)), Some(min_rtt)) = (&mut self.train, self.min_rtt) else { return };
         *last = ack.now;
-        let is_long = ack.now.duration_since(*first) > (min_rtt + TRAIN_SLACK) / 2;
+        let slack = (ack.srtt * (SLACK_BYTES / 2) / window.cwnd.max(1)).min(MAX_SLACK);
+        let is_long = ack.now.duration_since(*first) > (min_rtt + slack) / 2;
         if is_long && window.cwnd >= TRAIN_WINDOW * ack.mss {
             window.ssthresh = window.cwnd;
         }
@@ -180,6 +183,32 @@ mod tests {
         // (50 ms + 1 ms) / 2.
         assert_eq!(train(26, millisecond).ssthresh, Cwnd::UNKNOWN);
         assert_eq!(train(27, millisecond).ssthresh, 43_000);
+    }
+
+    /// At 10 Gbit/s and 100 µs, a millisecond would be ten round trips.
+    #[test]
+    fn the_slack_is_no_longer_than_large_pieces_take() {
+        let mut hystart = HyStart::default();
+        let mut window = Cwnd { cwnd: 250_000, ssthresh: Cwnd::UNKNOWN };
+        let (rtt, nxt) = (Duration::from_micros(100), SeqNum::new(1_000_000));
+        let mut trained = |micros| {
+            let ack = Ack {
+                now: Instant::from_micros(micros),
+                acked: 0,
+                rtt: Some(rtt),
+                una: SeqNum::new(1),
+                nxt,
+                mss: 1_000,
+                srtt: rtt,
+            };
+            hystart.acknowledged(&mut window, &ack);
+            window.ssthresh
+        };
+        // 4 · 64 KiB at 500 kB in 100 µs: 52 µs.
+        for micros in [0, 40, 76] {
+            assert_eq!(trained(micros), Cwnd::UNKNOWN);
+        }
+        assert_eq!(trained(77), 250_000);
     }
 
     #[test]

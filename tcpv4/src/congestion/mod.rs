@@ -16,7 +16,9 @@ use new_reno::NewReno;
 /// The congestion control algorithms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Algorithm {
-    /// CUBIC (RFC 9438), with HyStart++ (RFC 9406).
+    /// CUBIC (RFC 9438). The first slow start ends by HyStart++ (RFC 9406) when
+    /// round trips grow longer, or, as in Linux, when a train of
+    /// acknowledgements takes half a round trip: then the path is full.
     #[default]
     Cubic,
     /// NewReno (RFC 5681, RFC 6582).
