@@ -281,6 +281,37 @@ fn a_full_segment_does_not_wait() {
     s.expect(seg().seq(1011).len(500));
 }
 
+/// A full one is what segments are cut to: SACK blocks take their room from it.
+#[test]
+fn a_full_segment_beside_blocks_is_no_small_one() {
+    for gso in [0, 65_000] {
+        let mut s = Script::established();
+        s.gso = gso;
+        let _ = s.inject(data(101, 100));
+        s.discard();
+        s.write(2 * 988);
+        s.expect(seg().seq(1).len(988).sack(&[(101, 201)]));
+        s.expect(seg().seq(989).len(988));
+        s.write(10);
+        s.expect(seg().seq(1977).len(10));
+        s.write(10);
+        s.silent();
+    }
+}
+
+#[test]
+fn a_small_one_behind_full_ones_beside_blocks_is_small() {
+    let mut s = Script::established();
+    s.gso = 65_000;
+    let _ = s.inject(data(101, 100));
+    s.discard();
+    // Eight full ones, and 96 bytes.
+    s.write(8000);
+    assert_eq!(s.discard(), 9);
+    s.write(10);
+    s.silent();
+}
+
 #[test]
 fn nodelay_sends_at_once() {
     let mut settings = Settings::default();

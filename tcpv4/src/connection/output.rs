@@ -21,10 +21,15 @@ pub(super) const IDLE: Duration = Duration::from_secs(1);
 impl<B: Backing> Connection<B> {
     /// The next segment to send, if there is one.
     pub fn poll_transmit(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
-        self.set_mtu(budget.mtu);
         if self.rests(now) {
             return None;
         }
+        self.poll_awake(now, budget)
+    }
+
+    /// The same for a connection that does not [rest](Self::rests).
+    pub(crate) fn poll_awake(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
+        self.set_mtu(budget.mtu);
         match self.state {
             State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
                 // Returned at once: it is large, and moving it costs.
@@ -191,13 +196,18 @@ impl<B: Backing> Connection<B> {
 
     fn sizes(&self, budget: &Budget) -> Sizes {
         let sack = self.blocks();
-        let sack_len = if sack.is_empty() { 0 } else { 4 + 8 * sack.as_slice().len() as u32 };
+        let sack_len = sack.encoded_len() as u32;
         let timestamps_len = if self.flags.contains(Flags::TIMESTAMPS) { 12 } else { 0 };
-        let mss = u32::from(self.mss).saturating_sub(sack_len).max(1);
+        let mss = self.full_size(&sack);
         // A large segment has to fit into what the device takes and into an
         // IPv4 packet.
         let most = budget.gso_max_size.min(65_535 - 20) as u32;
         Sizes { mss, most: most.saturating_sub(20 + timestamps_len + sack_len) }
+    }
+
+    /// Data in a full segment that reports `sack`.
+    pub(super) fn full_size(&self, sack: &SackBlocks) -> u32 {
+        u32::from(self.mss).saturating_sub(sack.encoded_len() as u32).max(1)
     }
 
     /// Bytes that the congestion window leaves.

@@ -62,7 +62,7 @@ impl<B: Backing> Connection<B> {
             self.arm_retransmit(now);
         }
         self.snd.nxt = end;
-        if !transmit.len.is_multiple_of(u32::from(self.mss).max(1)) {
+        if self.has_small(transmit) {
             self.busy.get_or_default().small_end = Some(end);
         }
         if transmit.marks.contains(Marks::CWR) {
@@ -75,6 +75,15 @@ impl<B: Backing> Connection<B> {
             self.arm_retransmit(now);
         }
         self.arm_tail_probe(now);
+    }
+
+    /// Whether its last segment is smaller than a full one, as the segments were
+    /// cut: SACK blocks take their room from the data.
+    fn has_small(&self, transmit: &Transmit) -> bool {
+        match transmit.gso_size {
+            Some(size) => !transmit.len.is_multiple_of(u32::from(size.get())),
+            None => transmit.len > 0 && transmit.len < self.full_size(&transmit.options.sack),
+        }
     }
 
     fn sent_again(&mut self, now: Instant, transmit: &Transmit) {

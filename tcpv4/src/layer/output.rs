@@ -233,7 +233,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             held.machine.transmitted(now, sent);
         }
         *segment = match held {
-            Some(held) if held.indexed => held.machine.poll_transmit(now, budget),
+            Some(held) if held.indexed => {
+                // At the beginning of the turn this was asked.
+                let rests = is_sent && held.machine.rests(now);
+                if rests { None } else { held.machine.poll_awake(now, budget) }
+            }
             Some(_) | None => None,
         };
     }

@@ -88,6 +88,12 @@ impl SackBlocks {
         self.len == 0
     }
 
+    /// Bytes that they take in a header, padding included.
+    #[inline]
+    pub const fn encoded_len(&self) -> usize {
+        if self.is_empty() { 0 } else { 4 + 8 * self.len as usize }
+    }
+
     /// Keeps the first `count`.
     pub fn truncate(&mut self, count: usize) {
         self.len = self.len.min(count as u8);
@@ -162,14 +168,7 @@ impl Options {
         // Beside timestamps, SACK-permitted takes the place of their padding.
         let sack_permitted = if self.sack_permitted && self.timestamps.is_none() { 4 } else { 0 };
         let window_scale = if self.window_scale.is_some() { 4 } else { 0 };
-        mss + timestamps + sack_permitted + window_scale + self.sack_len()
-    }
-
-    fn sack_len(&self) -> usize {
-        match self.sack.as_slice().len() {
-            0 => 0,
-            count => 4 + 8 * count,
-        }
+        mss + timestamps + sack_permitted + window_scale + self.sack.encoded_len()
     }
 
     /// Writes the options in the order of Linux: MSS, SACK-permitted,
