@@ -41,6 +41,13 @@
 //! [`Memory`] that the caller hands over and needs no allocator. Both are
 //! bounded; see [`Limits`].
 //!
+//! # Data on a SYN
+//!
+//! It is not taken: only the SYN is acknowledged, so that its sender sends the
+//! data again once the connection is there, as with Linux where TCP Fast Open
+//! (RFC 7413) is off. RFC 9293 §3.10.7.2 would have it queued until then, which
+//! would give memory to whoever sends SYNs. Nor does a SYN carry data here.
+//!
 //! # Under attack
 //!
 //! Half-open connections are entries of 64 bytes and no part of a listener's

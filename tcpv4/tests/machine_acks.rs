@@ -4,6 +4,7 @@ mod machine;
 
 use machine::script::*;
 use tcpv4::connection::Dropped;
+use tcpv4::segment::Marks;
 
 /// Uses the quick acknowledgements up. Returns the next number.
 fn settled(s: &mut Script) -> u32 {
@@ -165,8 +166,8 @@ fn the_echoed_timestamp_is_that_of_the_first_segment_not_acknowledged() {
     let mut s = Script::open(&Start { ts: true, ..Start::default() });
     let seq = settled(&mut s);
     let own = s.own_ts();
-    let _ = s.inject(data(seq, 100).ts((1000, own)));
-    let _ = s.inject(data(seq + 100, 100).ts((1010, own)));
+    let _ = s.inject(data(seq, 100).mark(Marks::PSH).ts((1000, own)));
+    let _ = s.inject(data(seq + 100, 100).mark(Marks::PSH).ts((1010, own)));
     s.run(40);
     s.expect(seg().ack(seq + 200).ts((own + 40, 1000)));
 }
@@ -179,4 +180,67 @@ fn a_timestamp_beyond_a_hole_is_not_echoed() {
     s.expect(seg().ack(1).ts((own, 500)));
     let _ = s.inject(data(1, 100).ts((990, own)));
     s.expect(seg().ack(201).ts((own, 990)));
+}
+
+/// Full segments have become smaller: the path is narrower, or the peer has begun
+/// to use an option. Two in a row show it.
+#[test]
+fn at_once_for_every_second_full_segment_that_has_become_smaller() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq, 500));
+    s.silent();
+    for n in 1..8 {
+        let _ = s.inject(data(seq + n * 500, 500));
+        if n % 2 == 1 {
+            s.expect(seg().ack(seq + (n + 1) * 500));
+        }
+        s.silent();
+    }
+    // And they may grow again.
+    let _ = s.inject(data(seq + 4000, 1000));
+    s.silent();
+    let _ = s.inject(data(seq + 5000, 1000));
+    s.expect(seg().ack(seq + 6000));
+}
+
+/// What a peer has no more of at the time is no full segment.
+#[test]
+fn small_segments_that_are_pushed_are_no_full_ones() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    for n in 0..3 {
+        let _ = s.inject(data(seq + n * 500, 500).mark(Marks::PSH));
+    }
+    s.silent();
+    s.run(40);
+    s.expect(seg().ack(seq + 1500));
+}
+
+/// Two of different sizes, one of which is a full one, tell nothing either.
+#[test]
+fn one_smaller_segment_is_no_full_one() {
+    let mut s = Script::established();
+    let mut seq = settled(&mut s);
+    for len in [500, 1000, 500] {
+        let _ = s.inject(data(seq, len));
+        seq += len;
+    }
+    s.expect(seg().ack(seq));
+    s.silent();
+    let _ = s.inject(data(seq, 500));
+    s.silent();
+}
+
+/// SACK blocks take room from the data of full segments.
+#[test]
+fn full_segments_with_blocks_are_as_large_as_those_without() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    for n in 0..2 {
+        let _ = s.inject(data(seq + n * 988, 988).sack(&[(5, 6)]));
+    }
+    s.silent();
+    let _ = s.inject(data(seq + 1976, 24));
+    s.expect(seg().ack(seq + 2000));
 }

@@ -162,7 +162,7 @@ fn only_an_exact_reset_ends_a_connection_that_is_closing() {
         let state = s.state();
         let _ = s.inject(seg().seq(next + 100).rst());
         assert_eq!(s.state(), state, "not exact");
-        let _ = s.inject(seg().seq(next.wrapping_sub(1)).rst());
+        let _ = s.inject(seg().seq(next.wrapping_sub(2)).rst());
         assert_eq!(s.state(), state, "before the window");
         assert!(s.inject(seg().seq(next).rst()).events.contains(Events::CLOSED), "{state:?}");
         assert_eq!(s.state(), State::Closed);
@@ -171,4 +171,35 @@ fn only_an_exact_reset_ends_a_connection_that_is_closing() {
         assert!(!again.reset_owed && again.events.is_empty(), "{state:?}");
         s.silent();
     }
+}
+
+/// Not RFC 5961 §3.2, but Linux (`tcp_reset_check`): macOS aborts a connection
+/// that it has closed with a reset of its FIN's number, and answers no challenge
+/// after that, so the connection would hang.
+#[test]
+fn a_reset_with_the_number_of_the_fin_ends_it_too() {
+    for (mut s, next) in closing() {
+        let state = s.state();
+        let outcome = s.inject(seg().seq(next - 1).rst());
+        match state {
+            State::CloseWait | State::LastAck | State::Closing => {
+                assert!(outcome.events.contains(Events::CLOSED), "{state:?}");
+                assert_eq!(s.state(), State::Closed);
+            }
+            // No FIN has come: the number is that of an old byte.
+            _ => assert_eq!(s.state(), state),
+        }
+    }
+}
+
+/// The same where the FIN was not acknowledged yet, and by an old timestamp.
+#[test]
+fn also_at_once_behind_it() {
+    let mut s = Script::open(&Start { ts: true, ..Start::default() });
+    let own = s.own_ts();
+    let _ = s.inject_only(seg().seq(1).ack(1).fin().ts((600, own)));
+    assert_eq!(s.state(), State::CloseWait);
+    let outcome = s.inject(seg().seq(1).ack(1).rst().ts((599, own)));
+    assert!(outcome.events.contains(Events::CLOSED), "{outcome:?}");
+    assert_eq!(s.failure(), Some(Failure::Reset));
 }

@@ -9,7 +9,7 @@ use super::totals::Totals;
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes};
 use crate::congestion::{Algorithm, Control};
-use crate::receive::{Assembler, Range, ReceiveQueue};
+use crate::receive::{Assembler, LastSmaller, Range, ReceiveQueue};
 use crate::recovery::Recovery;
 use crate::send::{Record, Resent, Scoreboard, SendQueue};
 
@@ -28,6 +28,9 @@ pub(super) struct Busy<B: Backing> {
     pub(super) assembler: Assembler<B::List<Range>>,
     /// Where the peer's FIN is, when it came before what precedes it.
     pub(super) fin_at: Option<SeqNum>,
+    pub(super) last_smaller: LastSmaller,
+    /// What is newer than this has numbers that have not wrapped.
+    pub(super) landmark: Option<Landmark>,
     /// The congestion window was what kept data from being sent, up to this
     /// number: only then does it grow (RFC 9293 §3.8.2, RFC 7661).
     pub(super) limited: Option<SeqNum>,
@@ -60,6 +63,23 @@ pub(super) struct Used {
     pub(super) most: u32,
 }
 
+/// A point in the peer's stream, and TS.Recent at that time: no segment with
+/// that timestamp or a newer one was sent before. It moves on before it is so
+/// far behind that numbers could be mistaken for those of another turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Landmark {
+    pub(super) seq: SeqNum,
+    pub(super) ts: u32,
+}
+
+impl Landmark {
+    /// How far the stream goes on before there is a new one. What was sent since
+    /// then begins two windows before it at the least (one that was missing, one
+    /// sent again) and ends one window from here, of 2³⁰ bytes at most each
+    /// (RFC 7323 §2.3): seven eighths of all numbers together.
+    pub(super) const REACH: u32 = 1 << 29;
+}
+
 /// How fast the user reads.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tuning {
@@ -81,6 +101,8 @@ impl<B: Backing> Default for Busy<B> {
             control: None,
             assembler: Assembler::default(),
             fin_at: None,
+            last_smaller: LastSmaller::default(),
+            landmark: None,
             limited: None,
             used: None,
             small_end: None,

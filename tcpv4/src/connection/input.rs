@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use traits::Instant;
 
+use super::busy::Landmark;
 use super::stamp::Stamp;
 use super::{Connection, Dropped, Events, Failure, Flags, Outcome, State};
 use crate::buffer::{Backing, Side};
@@ -15,10 +16,6 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// TS.Recent is not trusted after this long (RFC 7323 §5.5): 24 days.
 const TS_RECENT_VALID_MS: u32 = 24 * 86_400_000;
-
-/// The most that a timestamp may lie behind TS.Recent where the numbers are
-/// new. In a second, 2³² bytes pass at 34 Gbit/s and more only.
-const MAX_LATE: Duration = Duration::from_secs(1);
 
 impl<B: Backing> Connection<B> {
     /// Takes a segment of this connection.
@@ -109,9 +106,22 @@ impl<B: Backing> Connection<B> {
             && segment.seq.before_eq(self.rcv.acked)
             && (ts.value.wrapping_sub(self.ts.recent) as i32) >= 0
         {
+            if !segment.payload.is_empty() {
+                self.note_landmark();
+            }
             // RFC 7323 §4.3.
             self.ts.recent = ts.value;
             self.ts.recent_at = Self::millis(now);
+        }
+    }
+
+    /// Before TS.Recent moves on: a landmark, if there is none within reach.
+    #[inline]
+    fn note_landmark(&mut self) {
+        let here = Landmark { seq: self.rcv.nxt, ts: self.ts.recent };
+        let landmark = &mut self.busy.get_or_default().landmark;
+        if landmark.is_none_or(|last| here.seq.since(last.seq) > Landmark::REACH) {
+            *landmark = Some(here);
         }
     }
 
@@ -141,20 +151,23 @@ impl<B: Backing> Connection<B> {
     /// original that was overtaken by the retransmission of what lies before
     /// it, whose newer timestamp is TS.Recent since.
     ///
-    /// RFC 7323 §5.3 drops it, and so makes a loss of a delay. PAWS is there
-    /// for numbers that have wrapped; those of a segment that is behind by no
-    /// more than a timeout, as ticks of a millisecond tell, have not (RFC 7323
-    /// §5.2 leaves clocks slower than that to be safe at slower rates). Its
-    /// timestamp is never taken for TS.Recent.
+    /// RFC 7323 §5.3 drops it, and so does Linux if it is behind by more than
+    /// one tick; that makes a loss of a delay. PAWS is there for numbers that
+    /// have wrapped, and those of what was sent after the [`Landmark`] have not:
+    /// this asks for that, and not how long a tick of the peer's clock is, which
+    /// may be anything from a millisecond to a second (RFC 7323 §5.4). What was
+    /// sent before may be behind by one tick, as in Linux. Its timestamp is
+    /// never taken for TS.Recent.
     fn is_late(&self, segment: &Segment<'_>) -> bool {
-        let bound = self.rtt.rto().min(MAX_LATE).as_millis() as u32;
         let is_new = segment.control != Some(Control::Syn) && segment.end().after(self.rcv.nxt);
+        let since = self.busy.get().and_then(|busy| busy.landmark);
+        let bound = since.map_or(0, |landmark| self.ts.recent.wrapping_sub(landmark.ts)).max(1);
         is_new && segment.options.timestamps.is_some_and(|ts| self.ts.recent.wrapping_sub(ts.value) <= bound)
     }
 
     /// First: the sequence number.
     fn check_sequence(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
-        if self.rcv.accepts(segment.seq, segment.end()) {
+        if self.rcv.accepts(segment.seq, segment.end()) || self.is_reset_of_fin(segment) {
             return Ok(());
         }
         if segment.control == Some(Control::Rst) {
@@ -173,19 +186,37 @@ impl<B: Backing> Connection<B> {
         }
     }
 
+    /// Whether a reset has the number of the peer's FIN, which RFC 5961 §3.2 has
+    /// us ignore. Some systems (macOS) abort a closed connection so, and do not
+    /// answer a challenge as it asks them to; Linux takes it, too.
+    fn is_reset_of_fin(&self, segment: &Segment<'_>) -> bool {
+        let has_fin_come = match self.state {
+            State::CloseWait | State::LastAck | State::Closing => true,
+            State::Closed
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::TimeWait => false,
+        };
+        segment.control == Some(Control::Rst) && has_fin_come && segment.seq + 1 == self.rcv.nxt
+    }
+
     /// Second: RST, only exactly where it has to be (RFC 5961 §3.2).
     fn check_reset(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
         if segment.control != Some(Control::Rst) {
             return Ok(());
         }
-        if !self.rcv.contains(segment.seq) {
+        let is_exact = segment.seq == self.rcv.nxt || self.is_reset_of_fin(segment);
+        if !is_exact && !self.rcv.contains(segment.seq) {
             return Err(Outcome::dropped(Dropped::ResetIgnored));
         }
         if self.state == State::TimeWait {
             // RFC 1337 §3, fix F1.
             return Err(Outcome::dropped(Dropped::ResetIgnored));
         }
-        if segment.seq != self.rcv.nxt {
+        if !is_exact {
             self.challenge(now);
             return Err(Outcome::dropped(Dropped::ResetInexact));
         }

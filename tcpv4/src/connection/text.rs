@@ -7,7 +7,7 @@ use super::timers::Timer;
 use super::{Connection, Dropped, Events, Flags, Outcome, State};
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes, Side};
-use crate::receive::{Insertion, MAX_DELAY, Urgency};
+use crate::receive::{Insertion, MAX_DELAY, Size, Urgency};
 use crate::segment::{Control, Ecn, Marks, Segment};
 
 impl<B: Backing> Connection<B> {
@@ -22,11 +22,11 @@ impl<B: Backing> Connection<B> {
         }
         self.note_congestion(segment);
         let fin = has_fin.then(|| segment.seq + segment.payload.len() as u32);
-        let (mut events, dropped) =
-            if segment.payload.is_empty() { (Events::empty(), None) } else { self.data(now, segment)? };
         if let Some(fin) = fin {
             self.note_fin(fin);
         }
+        let (mut events, dropped) =
+            if segment.payload.is_empty() { (Events::empty(), None) } else { self.data(now, segment)? };
         let fin_at = fin.filter(|&fin| fin == self.rcv.nxt).or(self.busy.get().and_then(|busy| busy.fin_at));
         if fin_at == Some(self.rcv.nxt) {
             if let Some(busy) = self.busy.get_mut() {
@@ -70,10 +70,18 @@ impl<B: Backing> Connection<B> {
         }
     }
 
-    /// A FIN that came before what precedes it is remembered.
+    /// A FIN with something missing before it is remembered. The stream ends at
+    /// the first one: a peer that sends more behind it, or another one,
+    /// contradicts itself, and that is dropped (Linux purges what lies behind
+    /// when it gets there).
     fn note_fin(&mut self, fin: SeqNum) {
-        if fin.after(self.rcv.nxt) && fin.before_eq(self.rcv.advertised) {
-            self.busy.get_or_default().fin_at = Some(fin);
+        if !fin.after(self.rcv.nxt) || fin.after(self.rcv.advertised) {
+            return;
+        }
+        let busy = self.busy.get_or_default();
+        if busy.fin_at.is_none_or(|known| fin.before(known)) {
+            busy.fin_at = Some(fin);
+            busy.assembler.truncate(fin);
         }
     }
 
@@ -95,10 +103,12 @@ impl<B: Backing> Connection<B> {
             self.acks.now();
         }
         let start = segment.seq.later(nxt);
-        let room = self.rcv.advertised.since(start) as usize;
+        let end = self.end_of_room();
+        let room = if start.before(end) { end.since(start) as usize } else { 0 };
         let payload_in = payload.get(..room).unwrap_or(payload);
-        let is_cut = payload_in.len() < payload.len();
-        if is_cut {
+        let why = if end.before(self.rcv.advertised) { Dropped::Unwanted } else { Dropped::NoRoom };
+        let cut = (payload_in.len() < payload.len()).then_some(why);
+        if cut.is_some() {
             self.acks.now();
         }
         let (events, dropped) = if payload_in.is_empty() {
@@ -108,7 +118,13 @@ impl<B: Backing> Connection<B> {
         } else {
             self.take_later(start, payload_in)
         };
-        Ok((events, dropped.or(is_cut.then_some(Dropped::NoRoom))))
+        Ok((events, dropped.or(cut)))
+    }
+
+    /// Where what is taken ends: at the window's edge, or where the stream does.
+    fn end_of_room(&self) -> SeqNum {
+        let fin_at = self.busy.get().and_then(|busy| busy.fin_at);
+        fin_at.map_or(self.rcv.advertised, |fin_at| fin_at.earlier(self.rcv.advertised))
     }
 
     /// Takes the bytes at RCV.NXT, and what they join up with.
@@ -132,8 +148,8 @@ impl<B: Backing> Connection<B> {
         }
         let received = u64::from(self.rcv.nxt.since(before));
         busy.totals.bytes_received = busy.totals.bytes_received.wrapping_add(received);
-        let size = segment.segment_size.map_or(segment.payload.len(), |size| usize::from(size.get()));
-        self.acks.data(size.min(segment.payload.len()), self.rcv.nxt.since(self.rcv.acked));
+        let unacknowledged = self.rcv.nxt.since(self.rcv.acked);
+        self.acks.data(size_of(segment), &mut busy.last_smaller, unacknowledged);
         if self.acks.due == Urgency::Delayed && self.timer(Timer::DelayedAck).is_none() {
             self.set_timer(Timer::DelayedAck, now + MAX_DELAY);
         }
@@ -180,5 +196,16 @@ impl<B: Backing> Connection<B> {
         let slack = 16 * u32::from(self.acks.peer_segment);
         self.limits.offer(tuning.read.saturating_mul(4).saturating_add(slack));
         *tuning = Tuning { since: now, read: 0 };
+    }
+}
+
+/// The size of the segment, or of those that it carries.
+#[inline]
+fn size_of(segment: &Segment<'_>) -> Size {
+    let data = segment.payload.len().min(usize::from(u16::MAX)) as u16;
+    Size {
+        data: segment.segment_size.map_or(data, |size| data.min(size.get())),
+        blocks: segment.options.sack.encoded_len() as u16,
+        is_last: segment.marks.contains(Marks::PSH) || segment.control.is_some(),
     }
 }

@@ -102,6 +102,15 @@ impl<L: List<Range>> Assembler<L> {
         end
     }
 
+    /// Forgets what lies from `end` on.
+    pub(crate) fn truncate(&mut self, end: SeqNum) {
+        let from = self.find(|range| range.start.before(end));
+        self.ranges.remove(from, self.ranges.as_slice().len());
+        if let Some(last) = self.ranges.as_mut_slice().last_mut() {
+            last.end = last.end.earlier(end);
+        }
+    }
+
     /// Takes note of a range that came twice.
     pub(crate) fn report_duplicate(&mut self, start: SeqNum, end: SeqNum) {
         self.duplicate = Some(Range::new(start, end));
@@ -228,6 +237,19 @@ mod tests {
         assert_eq!(blocks(&a, 3), [(30, 35), (30, 40), (90, 95)], "D-SACK first, then the block around it");
         a.reported();
         assert_eq!(blocks(&a, 3), [(30, 40), (90, 95), (70, 75)]);
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_is_forgotten() {
+        for (end, kept) in
+            [(5, [].as_slice()), (15, &[(10, 15)]), (20, &[(10, 20)]), (50, &[(10, 20), (30, 40)])]
+        {
+            let mut a = Assembler::<Vec<Range>>::default();
+            let _ = a.insert(seq(30), seq(40));
+            let _ = a.insert(seq(10), seq(20));
+            a.truncate(seq(end));
+            assert_eq!(blocks(&a, 3), kept, "{end}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod assembler;
 mod queue;
 mod window;
 
-pub(crate) use acks::{AckPolicy, MAX_DELAY, Urgency};
+pub(crate) use acks::{AckPolicy, LastSmaller, MAX_DELAY, Size, Urgency};
 pub(crate) use assembler::{Assembler, Insertion, Range};
 pub(crate) use queue::ReceiveQueue;
 pub(crate) use window::ReceiveWindow;
