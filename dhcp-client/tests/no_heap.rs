@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::pin::pin;
 
 use common::world::World;
@@ -11,36 +9,10 @@ use common::{ADDRESS, MAC, NONE, SERVER};
 use dhcp_client::{Options, StateName};
 use traits::{Instant, MacAddr};
 
-thread_local! {
-    /// The test harness allocates in other threads.
-    static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Guarded;
-
-// SAFETY: everything is the system's allocator's.
-unsafe impl GlobalAlloc for Guarded {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if FORBIDDEN.get() {
-            FORBIDDEN.set(false);
-            panic!("allocated {} bytes", layout.size());
-        }
-        // SAFETY: the caller's promises are those of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Guarded = Guarded;
-
 #[test]
 fn a_lease_from_begin_to_end() {
     let world = World::new();
-    FORBIDDEN.set(true);
+    test_allocator::forbid();
     let options = Options::new().hostname("fata").unwrap();
     let client = world.client(options);
     let mut run = pin!(client.run());
@@ -62,7 +34,7 @@ fn a_lease_from_begin_to_end() {
         world.settle(&client, release.as_mut());
     }
     let state = client.state();
-    FORBIDDEN.set(false);
+    test_allocator::allow();
     assert!(ended && state == StateName::Stopped);
     assert!(client.statistics().renewed > 5);
     assert_eq!(client.statistics().declined, 1);

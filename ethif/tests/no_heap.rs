@@ -1,39 +1,16 @@
 //! The layer at work, without a heap: an allocator that ends the test at the
 //! first allocation.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ethif::{Ethif, listeners};
 use traits::*;
 use wire::{EtherType, MacAddr};
-
-struct Forbidding;
-
-static FORBIDDEN: AtomicBool = AtomicBool::new(false);
-
-// SAFETY: all is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Forbidding {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        assert!(!FORBIDDEN.swap(false, Ordering::Relaxed), "an allocation");
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Forbidding = Forbidding;
 
 /// A device that keeps the last frame.
 struct Wire {
@@ -104,9 +81,9 @@ impl Network for Wire {
 fn main() {
     let net =
         Wire { now: Cell::new(Instant::from_secs(1)), last: RefCell::new(([0; 1514], 0)), count: Cell::new(0) };
-    FORBIDDEN.store(true, Ordering::Relaxed);
+    test_allocator::forbid();
     let received = work(&net);
-    FORBIDDEN.store(false, Ordering::Relaxed);
+    test_allocator::allow();
     assert_eq!(received, 1000);
     assert!(net.count.get() > 1000);
     println!("no allocation in {} frames sent and {received} received", net.count.get());

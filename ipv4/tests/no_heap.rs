@@ -2,7 +2,6 @@
 //! the test.
 #![allow(missing_docs)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::net::Ipv4Addr;
@@ -12,32 +11,6 @@ use std::time::Duration;
 use ipv4::{Fragmentation, HeaderFields, Ipv4, REASSEMBLY_TIMEOUT, listeners};
 use traits::*;
 use wire::{Cidr, EtherType, MacAddr, Protocol, checksum};
-
-thread_local! {
-    static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Guarded;
-
-// SAFETY: all is left to the system's allocator.
-unsafe impl GlobalAlloc for Guarded {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if FORBIDDEN.get() {
-            FORBIDDEN.set(false);
-            panic!("allocated {} bytes", layout.size());
-        }
-        // SAFETY: the caller's promise is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Guarded = Guarded;
 
 const ME: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
@@ -119,7 +92,7 @@ fn nothing_is_allocated() {
         Link { now: Cell::new(Instant::from_secs(5)), buffer: RefCell::new([0; 1_500]), sent: Cell::new(0) };
     let delivered = Cell::new(0);
     let mut bytes = [0; 1_500];
-    FORBIDDEN.set(true);
+    test_allocator::forbid();
 
     let i = Ipv4::connect(&link);
     i.configure(&Config { addresses: &[Cidr::new(ME, 24)], gateways: &[PEER], ..Config::default() });
@@ -155,7 +128,7 @@ fn nothing_is_allocated() {
     i.leave_group(GROUP);
     let statistics = i.statistics();
 
-    FORBIDDEN.set(false);
+    test_allocator::allow();
     assert_eq!(delivered.get(), 2);
     // Pong, unreachable, 1 + 45, two reports, time exceeded, leave.
     assert_eq!(link.sent.get(), 2 + 46 + 2 + 1 + 1, "{statistics:?}");

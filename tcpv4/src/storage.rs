@@ -134,7 +134,7 @@ pub const FIXED_REPLIES: usize = 64;
 ///
 /// The bytes stand here, the rest in the [`Tcp`](crate::Tcp) itself: for each
 /// slot [`Tcp::connection_size`](crate::Tcp::connection_size), which is about
-/// 950 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
+/// 930 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
 /// timers and the index. What only a busy connection needs is there for each:
 /// a connection never waits for another's memory.
 ///
@@ -282,8 +282,7 @@ impl<'m, const SLOTS: usize, const LIST: usize, const REPLIES: usize> Storage
 }
 
 /// Deadlines by slot.
-pub(crate) type Timers<S> =
-    crate::timers::Timers<<S as Storage>::Array<(Instant, u32)>, <S as Storage>::Array<u32>>;
+pub(crate) type Timers<S> = crate::timers::Timers<<S as Storage>::Array<(Instant, u32)>>;
 
 /// The storage of a [`Tcp`](crate::Tcp) that names none.
 #[cfg(feature = "alloc")]

@@ -4,6 +4,8 @@ use core::ops::DerefMut;
 
 use traits::Instant;
 
+use crate::table::{Arena, Slab, Slot, UNNOTED};
+
 /// An array that grows at its end.
 pub trait Array<T>: Default + DerefMut<Target = [T]> {
     /// `false` when there is no room.
@@ -38,99 +40,89 @@ impl<T, const N: usize> Array<T> for heapless::Vec<T, N> {
     }
 }
 
-/// No place in the heap.
-const NOWHERE: u32 = u32::MAX;
-
 /// A binary heap with at most one deadline for each slot: O(log n) to set and
 /// to fire, O(1) to ask. A deadline that moves back is not moved here: the
 /// slot fires early, finds nothing due and sets it anew, so that an
-/// acknowledgement which restarts a timer costs nothing.
+/// acknowledgement which restarts a timer costs nothing. Where a slot stands
+/// in the heap is the note of that slot.
 ///
-/// Bound: one entry for each slot that ever had a deadline at once.
+/// Bound: one entry for each slot.
 #[derive(Default, Debug)]
-pub(crate) struct Timers<H, P> {
+pub(crate) struct Timers<H> {
     heap: H,
-    places: P,
 }
 
-impl<H: Array<(Instant, u32)>, P: Array<u32>> Timers<H, P> {
+impl<H: Array<(Instant, u32)>> Timers<H> {
     /// When the first slot is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.first().map(|(deadline, _)| *deadline)
     }
 
     /// Makes sure that `slot` fires by `deadline`; earlier is possible.
-    pub(crate) fn fire_by(&mut self, slot: u32, deadline: Instant) {
-        while self.places.len() <= slot as usize {
-            if !self.places.push(NOWHERE) {
-                return;
-            }
-        }
-        let place = self.places.get(slot as usize).copied().unwrap_or(NOWHERE);
+    pub(crate) fn fire_by<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32, deadline: Instant) {
+        let place = slots.note(slot);
         match self.heap.get_mut(place as usize) {
             Some((armed, _)) if *armed <= deadline => {}
             Some((armed, _)) => {
                 *armed = deadline;
-                self.up(place as usize);
+                self.up(slots, place as usize);
             }
             None => {
                 let end = self.heap.len();
                 if self.heap.push((deadline, slot)) {
-                    self.settle(end, (deadline, slot));
-                    self.up(end);
+                    self.settle(slots, end, (deadline, slot));
+                    self.up(slots, end);
                 }
             }
         }
     }
 
     /// Forgets the deadline of `slot`.
-    pub(crate) fn cancel(&mut self, slot: u32) {
-        let place = self.places.get(slot as usize).copied().unwrap_or(NOWHERE);
-        if place != NOWHERE {
-            self.remove(place as usize);
+    pub(crate) fn cancel<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32) {
+        let place = slots.note(slot);
+        if place != UNNOTED {
+            self.remove(slots, place as usize);
         }
     }
 
     /// Takes a slot that is due at `now`.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<u32> {
+    pub(crate) fn pop_due<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, now: Instant) -> Option<u32> {
         let &(deadline, slot) = self.heap.first()?;
         if deadline > now {
             return None;
         }
-        self.remove(0);
+        self.remove(slots, 0);
         Some(slot)
     }
 
-    fn remove(&mut self, at: usize) {
-        if let Some((_, slot)) = self.heap.get(at).copied()
-            && let Some(place) = self.places.get_mut(slot as usize)
-        {
-            *place = NOWHERE;
+    fn remove<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, at: usize) {
+        if let Some((_, slot)) = self.heap.get(at).copied() {
+            slots.set_note(slot, UNNOTED);
         }
         let Some(last) = self.heap.pop() else { return };
         if at < self.heap.len() {
-            self.settle(at, last);
-            self.down(at);
-            self.up(at);
+            self.settle(slots, at, last);
+            self.down(slots, at);
+            self.up(slots, at);
         }
     }
 
-    fn up(&mut self, mut at: usize) {
+    fn up<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, mut at: usize) {
         while at > 0 {
             let parent = (at - 1) / 2;
-            if !self.swap_if_later(parent, at) {
+            if !self.swap_if_later(slots, parent, at) {
                 break;
             }
             at = parent;
         }
     }
 
-    fn down(&mut self, mut at: usize) {
+    fn down<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, mut at: usize) {
         loop {
             let key = |i: usize| self.heap.get(i).map_or(Instant::MAX, |(deadline, _)| *deadline);
             let (left, right) = (2 * at + 1, 2 * at + 2);
             let child = if key(right) < key(left) { right } else { left };
-            if !self.swap_if_later(at, child) {
+            if !self.swap_if_later(slots, at, child) {
                 break;
             }
             at = child;
@@ -138,11 +130,16 @@ impl<H: Array<(Instant, u32)>, P: Array<u32>> Timers<H, P> {
     }
 
     /// Swaps parent and child when the parent is later.
-    fn swap_if_later(&mut self, parent: usize, child: usize) -> bool {
+    fn swap_if_later<T, A: Arena<Slot<T>>>(
+        &mut self,
+        slots: &mut Slab<A>,
+        parent: usize,
+        child: usize,
+    ) -> bool {
         match (self.heap.get(parent).copied(), self.heap.get(child).copied()) {
             (Some(above), Some(below)) if above.0 > below.0 => {
-                self.settle(parent, below);
-                self.settle(child, above);
+                self.settle(slots, parent, below);
+                self.settle(slots, child, above);
                 true
             }
             _ => false,
@@ -150,13 +147,11 @@ impl<H: Array<(Instant, u32)>, P: Array<u32>> Timers<H, P> {
     }
 
     /// Puts an entry at a place, and notes the place.
-    fn settle(&mut self, at: usize, entry: (Instant, u32)) {
+    fn settle<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, at: usize, entry: (Instant, u32)) {
         if let Some(place) = self.heap.get_mut(at) {
             *place = entry;
         }
-        if let Some(place) = self.places.get_mut(entry.1 as usize) {
-            *place = at as u32;
-        }
+        slots.set_note(entry.1, at as u32);
     }
 }
 
@@ -167,7 +162,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::vec::Vec;
 
-    type Growing = Timers<Vec<(Instant, u32)>, Vec<u32>>;
+    type Growing = Timers<Vec<(Instant, u32)>>;
 
     #[derive(Clone, Debug)]
     enum Step {
@@ -188,21 +183,25 @@ mod tests {
         #[test]
         fn fires_in_order_and_none_late(steps in proptest::collection::vec(step(), 0..300)) {
             let (mut timers, mut model, mut now) = (Growing::default(), BTreeMap::<u32, u64>::new(), 0);
+            let mut slots = Slab::<heapless::Vec<Slot<()>, 20>>::new(20);
+            for _ in 0..20 {
+                prop_assert!(slots.insert(()).is_ok());
+            }
             for step in steps {
                 match step {
                     Step::FireBy(slot, ahead) => {
-                        timers.fire_by(slot, Instant::from_nanos(now + ahead));
+                        timers.fire_by(&mut slots, slot, Instant::from_nanos(now + ahead));
                         let armed = model.entry(slot).or_insert(u64::MAX);
                         *armed = (*armed).min(now + ahead);
                     }
                     Step::Cancel(slot) => {
-                        timers.cancel(slot);
+                        timers.cancel(&mut slots, slot);
                         model.remove(&slot);
                     }
                     Step::Advance(by) => {
                         now += by;
                         let mut last = 0;
-                        while let Some(slot) = timers.pop_due(Instant::from_nanos(now)) {
+                        while let Some(slot) = timers.pop_due(&mut slots, Instant::from_nanos(now)) {
                             let deadline = model.remove(&slot).unwrap();
                             prop_assert!(deadline <= now && deadline >= last);
                             last = deadline;

@@ -102,7 +102,7 @@ on_both! {
             assert!(once(flow.write(b"nothing of this")).is_pending());
             assert!(once(flow.write_nodelay(b"nor of this")).is_pending());
             flow.close().await.unwrap();
-            assert_eq!(flow.info().unwrap().bytes_acknowledged as usize, queued);
+            assert_eq!(flow.info().unwrap().totals.bytes_acknowledged as usize, queued);
         };
         let server = async {
             let got = read_all(&mut listener.accept(net.b()).await).await;

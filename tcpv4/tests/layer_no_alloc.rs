@@ -2,7 +2,6 @@
 //! both ways, closing, a listener that serves several at once, and a flood,
 //! with an allocator that panics.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -17,32 +16,6 @@ use traits::{
     Capabilities, Config, Header, Inbound, Instant, Ip, Layer, Packet, Path, SendError, TxMeta, UnreachableCode,
 };
 use wire::Protocol;
-
-thread_local! {
-    static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The system's allocator, unless this thread has none at the moment.
-struct MayPanic;
-
-// SAFETY: every call goes to the system's allocator, or panics.
-unsafe impl GlobalAlloc for MayPanic {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if FORBIDDEN.replace(false) {
-            panic!("{} bytes were allocated", layout.size());
-        }
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise; all memory is the system's.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: MayPanic = MayPanic;
 
 const HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
 
@@ -162,7 +135,7 @@ fn run(
             return;
         }
     }
-    FORBIDDEN.set(false);
+    test_allocator::allow();
     panic!("not done: {}, {:?} {:?}", done.get(), tcps[0].statistics(), tcps[1].statistics());
 }
 
@@ -215,7 +188,7 @@ fn everything_without_an_allocator() {
     let ends = [0, 1].map(|host| End { cable: &cable, host });
     let mut memory = [const { Memory::<4, 8192>::new() }; 2];
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    FORBIDDEN.set(true);
+    test_allocator::forbid();
     let [m, n] = &mut memory;
     let [a, b] = &ends;
     let tcps: [FixedTcp<'_, '_>; 2] = [Tcp::connect_in(a, &mut random, m), Tcp::connect_in(b, &mut random, n)];
@@ -232,7 +205,7 @@ fn everything_without_an_allocator() {
     }
     assert_eq!(tcps[1].statistics().accepted, 3);
     flood(&tcps[1], &listener, &cable);
-    FORBIDDEN.set(false);
+    test_allocator::allow();
 }
 
 /// More SYNs than there is room for.

@@ -203,17 +203,3 @@ fn orphans_are_given_up_when_memory_is_short() {
         assert_eq!(count, n as usize * 1000);
     });
 }
-
-/// An idle connection, whose buffers are empty, with all that the tables have
-/// for it: 256 bytes at most.
-#[test]
-fn an_idle_connection_is_small() {
-    let (slot, machine) = tcpv4::Tcp::<&layer_net::MockIp>::connection_size();
-    // Eight bytes a cell of the index, which is three eighths full at least.
-    let index = 8 * 8 / 3;
-    // Its place in the heap of deadlines; it has a deadline only with keepalive.
-    let timer = 4;
-    let all = slot + index + timer;
-    std::println!("{all} bytes: {slot} the slot's, {machine} of them the machine's");
-    assert!(all <= 256, "{slot} + {index} + {timer}");
-}

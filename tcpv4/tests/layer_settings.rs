@@ -161,9 +161,9 @@ on_both! {
                 flow.write_all(&pattern(50_000, 1)).await.unwrap();
                 flow.flush().await.unwrap();
                 let busy = flow.info().unwrap();
-                assert_eq!(busy.bytes_acknowledged, 50_000 * round);
-                assert_eq!(busy.bytes_sent, 50_000 * round + busy.bytes_retransmitted);
-                assert!(u64::from(busy.data_segments_sent) >= 50_000 * round / 1448);
+                assert_eq!(busy.totals.bytes_acknowledged, 50_000 * round);
+                assert_eq!(busy.totals.bytes_sent, 50_000 * round + busy.totals.bytes_retransmitted);
+                assert!(u64::from(busy.totals.data_segments_sent) >= 50_000 * round / 1448);
                 // Long enough for its memory to be given back.
                 net.sleep(SECOND * 10).await;
                 let mut idle = flow.info().unwrap();
@@ -171,17 +171,17 @@ on_both! {
                 assert_eq!(idle, busy);
             }
             let info = flow.info().unwrap();
-            assert!(info.retransmissions > 0 && info.bytes_retransmitted > 0, "{info:?}");
-            assert!(info.bytes_retransmitted <= u64::from(info.retransmissions) * 1460);
-            assert_eq!((info.bytes_received, info.data_segments_received), (0, 0));
+            assert!(info.totals.retransmissions > 0 && info.totals.bytes_retransmitted > 0, "{info:?}");
+            assert!(info.totals.bytes_retransmitted <= u64::from(info.totals.retransmissions) * 1460);
+            assert_eq!((info.totals.bytes_received, info.totals.data_segments_received), (0, 0));
             net.link.set(Link::CLEAN);
             flow.close().await.unwrap();
         };
         let server = async |mut flow: Flow<'_, _, _>| {
             assert_eq!(read_all(&mut flow).await.len(), 150_000);
             let info = flow.info().unwrap();
-            assert_eq!((info.bytes_received, info.bytes_sent), (150_000, 0));
-            assert!(info.data_segments_received >= 150_000 / 1460);
+            assert_eq!((info.totals.bytes_received, info.totals.bytes_sent), (150_000, 0));
+            assert!(info.totals.data_segments_received >= 150_000 / 1460);
         };
         between(net, client, server);
         assert_forgotten(net);
@@ -201,12 +201,12 @@ fn large_segments_are_counted_as_many() {
         let client = async |mut flow: Flow<'_, _, _>| {
             flow.write_all(&pattern(100_000, 1)).await.unwrap();
             flow.flush().await.unwrap();
-            segments.set(flow.info().unwrap().data_segments_sent);
+            segments.set(flow.info().unwrap().totals.data_segments_sent);
             flow.close().await.unwrap();
         };
         let server = async |mut flow: Flow<'_, _, _>| {
             assert_eq!(read_all(&mut flow).await.len(), 100_000);
-            assert_eq!(flow.info().unwrap().data_segments_received, segments.get());
+            assert_eq!(flow.info().unwrap().totals.data_segments_received, segments.get());
             assert!(segments.get() >= 100_000 / 1460);
         };
         between(net, client, server);

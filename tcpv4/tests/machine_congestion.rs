@@ -121,7 +121,7 @@ fn and_never_more_than_the_user_allows() {
 fn what_was_sent_again_is_counted() {
     let mut s = one_lost(Algorithm::Cubic);
     s.expect(seg().seq(1).len(1000));
-    assert_eq!(s.connection.info().retransmissions, 1);
+    assert_eq!(s.connection.info().totals.retransmissions, 1);
 }
 
 /// RFC 2861 §3.1: what is not used for a timeout goes, half at a time, but not

@@ -1,7 +1,6 @@
 //! In steady state no segment and no datagram costs an allocation, although
 //! the towers' memory is the heap and grows on demand.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -13,36 +12,6 @@ use fata::traits::{Datagrams, Ip, Layer, Receive, Time};
 use netif_memory::{Link, Settings, VirtualClock};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, which counts for each thread.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, len: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promise; all memory is the system's.
-        unsafe { System.realloc(pointer, layout, len) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Bytes of each segment and datagram.
 const LEN: usize = 1400;
@@ -63,9 +32,9 @@ fn now<F: Future>(future: F) -> F::Output {
 /// What a run of counted steps allocates.
 fn counted(mut step: impl FnMut()) -> u64 {
     (0..BEFORE).for_each(|_| step());
-    let before = ALLOCATIONS.get();
+    let before = test_allocator::allocations();
     (0..COUNTED).for_each(|_| step());
-    ALLOCATIONS.get() - before
+    test_allocator::allocations() - before
 }
 
 fn on_a_large_stack(test: fn()) {

@@ -1,6 +1,5 @@
 //! The layer and its socket without a heap: an allocator that panics.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -10,32 +9,6 @@ use std::task::{Context, Poll, Waker};
 
 use traits::*;
 use udpv4::{Socket, Udp, callback};
-
-thread_local! {
-    /// The test harness allocates in other threads.
-    static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
-}
-
-struct Guarded;
-
-// SAFETY: everything is the system's allocator's.
-unsafe impl GlobalAlloc for Guarded {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if FORBIDDEN.get() {
-            FORBIDDEN.set(false);
-            panic!("allocated {} bytes", layout.size());
-        }
-        // SAFETY: the caller's promises are those of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Guarded = Guarded;
 
 /// An IPv4 layer that keeps the last packet.
 struct Last(RefCell<heapless::Vec<u8, 2000>>, Cell<usize>);
@@ -110,7 +83,7 @@ impl Ip for Last {
 
 #[test]
 fn there_and_back() {
-    FORBIDDEN.set(true);
+    test_allocator::forbid();
     let ip = Last(RefCell::default(), Cell::new(0));
     let udp = Udp::connect(&ip);
     let (here, there) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 1));
@@ -131,7 +104,7 @@ fn there_and_back() {
     udp.input(Inbound::Packet(Packet::new(here, there, Protocol::UDP, &packet)), |_| Some(&echo));
     let segments = Endpoint::new(1000, dst).with_segment_size(NonZeroU16::new(1000).unwrap());
     udp.write(segments, 4500, |buffer| buffer.len()).unwrap();
-    FORBIDDEN.set(false);
+    test_allocator::allow();
     assert!(matches!(got, Poll::Ready(got) if got.len == 5));
     assert_eq!(&buffer[..5], b"hello");
     assert_eq!(ip.1.get(), 7);

@@ -146,9 +146,9 @@ impl<B: Backing> Connection<B> {
         }
         let bytes = news.acked.min(self.queued());
         self.snd.una += news.acked;
+        self.counts.acknowledged(bytes);
         if let Some(busy) = self.busy.get_mut() {
             busy.send.acknowledged(bytes);
-            busy.totals.bytes_acknowledged = busy.totals.bytes_acknowledged.wrapping_add(u64::from(bytes));
             busy.small_end = busy.small_end.filter(|end| end.after(self.snd.una));
         }
         self.retries = 0;

@@ -5,7 +5,6 @@ use traits::Instant;
 use super::Buffers;
 use super::path::PathProbe;
 use super::timers::Timers;
-use super::totals::Totals;
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes};
 use crate::congestion::{Algorithm, Control};
@@ -52,7 +51,6 @@ pub(super) struct Busy<B: Backing> {
     /// A larger segment that is under way, to see whether it arrives.
     pub(super) path_probe: Option<PathProbe>,
     pub(super) tuning: Tuning,
-    pub(super) totals: Totals,
 }
 
 /// How much of the congestion window is in use.
@@ -111,7 +109,6 @@ impl<B: Backing> Default for Busy<B> {
             challenged_at: None,
             path_probe: None,
             tuning: Tuning::default(),
-            totals: Totals::default(),
         }
     }
 }
@@ -132,10 +129,10 @@ impl<B: Backing> Busy<B> {
         Buffers { send: send.into_bytes(), receive: receive.into_bytes() }
     }
 
-    /// Forgets all but the data and what was counted.
+    /// Forgets all but the data.
     pub(super) fn reset(&mut self) {
         let (send, receive) = (core::mem::take(&mut self.send), core::mem::take(&mut self.receive));
-        *self = Self { send, receive, totals: self.totals, ..Self::default() };
+        *self = Self { send, receive, ..Self::default() };
     }
 
     /// The congestion control, made anew after it was given back.

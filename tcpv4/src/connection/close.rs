@@ -17,6 +17,22 @@ impl<B: Backing> Connection<B> {
     /// CLOSED: nothing is sent any more but a reset that may be due. What is
     /// left to read stays.
     pub(super) fn shut(&mut self) {
+        // What was not sent is nothing that is under way.
+        match self.state {
+            State::SynSent | State::SynReceived => self.snd.una = self.snd.nxt,
+            State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait
+            | State::Closed => {
+                if self.is_fin_unsent() {
+                    self.flags.remove(Flags::FIN);
+                }
+            }
+        }
         self.enter(State::Closed);
         self.clear_timers();
         if let Some(busy) = self.busy.get_mut() {

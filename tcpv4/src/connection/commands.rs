@@ -159,6 +159,15 @@ impl<B: Backing> Connection<B> {
         self.readable() > 0 || self.busy.get().is_some_and(|busy| busy.taken > 0)
     }
 
+    /// The own address is gone: CLOSED, and nothing is said of it.
+    pub(crate) fn forsake(&mut self) {
+        if self.state != State::Closed {
+            self.failure = Some(Failure::Unreachable);
+        }
+        self.shut();
+        self.drop_received();
+    }
+
     /// Says that nobody will read or write any more. A connection that is not
     /// closed, or has data left to read, is aborted (RFC 9293 §3.6.1); one
     /// that is closed ends by itself in bounded time, and answers data with a

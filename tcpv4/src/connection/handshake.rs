@@ -7,8 +7,8 @@ use traits::Instant;
 use super::stamp::Stamp;
 use super::timers::Timer;
 use super::{
-    Buffers, Clock, Connection, Dropped, Events, Failure, Flags, Limits, Open, Outcome, Passive, Settings,
-    State, User,
+    Buffers, Clock, Connection, Counts, Dropped, Events, Failure, Flags, Limits, Open, Outcome, Passive,
+    Settings, State, User,
 };
 use crate::buffer::Backing;
 use crate::congestion::Cwnd;
@@ -46,7 +46,7 @@ impl<B: Backing> Connection<B> {
             sent_at: Stamp::of(now),
             liveness: Instant::MAX,
             limits: Limits::default(),
-            past: Default::default(),
+            counts: Counts::default(),
             busy: Default::default(),
         };
         connection.give_buffers(buffers);
@@ -78,7 +78,7 @@ impl<B: Backing> Connection<B> {
         (connection.rcv.scale, connection.snd.scale) = (own, peer);
         if let Some((offset, recent)) = passive.timestamps {
             connection.flags.insert(Flags::TIMESTAMPS);
-            connection.ts = Clock { offset, recent, recent_at: Self::millis(now) };
+            connection.ts = Clock { offset, recent };
         }
         connection.snd.mss = passive.mss.bytes();
         connection.update_mss();
@@ -154,7 +154,7 @@ impl<B: Backing> Connection<B> {
     /// The peer's SYN in SYN-SENT (RFC 9293 §3.10.7.3, fourth).
     fn syn_received(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
         self.heard_at = Stamp::of(now);
-        self.negotiate(now, &segment.options);
+        self.negotiate(&segment.options);
         let space = self.receive_room().min(u32::from(u16::MAX));
         self.rcv.start(segment.seq, space);
         let Some(ack) = segment.ack else {
@@ -176,7 +176,7 @@ impl<B: Backing> Connection<B> {
     }
 
     /// What both SYNs say counts (RFC 7323 §2.2, §3.2; RFC 2018 §2).
-    fn negotiate(&mut self, now: Instant, peer: &Options) {
+    fn negotiate(&mut self, peer: &Options) {
         match peer.window_scale {
             Some(scale) => self.snd.scale = scale,
             None => (self.snd.scale, self.rcv.scale) = (WindowScale::ZERO, WindowScale::ZERO),
@@ -185,7 +185,6 @@ impl<B: Backing> Connection<B> {
         if let Some(timestamps) = peer.timestamps {
             self.flags.insert(Flags::TIMESTAMPS);
             self.ts.recent = timestamps.value;
-            self.ts.recent_at = Self::millis(now);
         }
         self.snd.mss = peer.mss.unwrap_or(Mss::DEFAULT).bytes();
         self.update_mss();

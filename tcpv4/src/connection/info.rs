@@ -2,8 +2,7 @@
 
 use core::time::Duration;
 
-use super::totals::Totals;
-use super::{Connection, State};
+use super::{Connection, State, Totals};
 use crate::buffer::{Backing, Side};
 use crate::congestion::{Algorithm, Cwnd};
 use crate::recovery::Phase;
@@ -42,23 +41,8 @@ pub struct Info {
     pub phase: Phase,
     /// Timeouts in a row.
     pub timeouts: u8,
-    /// Segments sent again since the connection began (Linux's
-    /// `tcpi_total_retrans`). Wraps, as the counts below do.
-    pub retransmissions: u32,
-    /// Bytes of data sent, those sent again included (`tcpi_bytes_sent`).
-    pub bytes_sent: u64,
-    /// Bytes of data sent again (`tcpi_bytes_retrans`).
-    pub bytes_retransmitted: u64,
-    /// Bytes of data that the peer has acknowledged (`tcpi_bytes_acked`).
-    pub bytes_acknowledged: u64,
-    /// Bytes of data received in order (`tcpi_bytes_received`).
-    pub bytes_received: u64,
-    /// Segments with data sent, those sent again included
-    /// (`tcpi_data_segs_out`). A large one counts as those that it becomes.
-    pub data_segments_sent: u32,
-    /// Segments with data that came within the window, or twice
-    /// (`tcpi_data_segs_in`). A large one counts as those that it was.
-    pub data_segments_received: u32,
+    /// What it has sent and received so far.
+    pub totals: Totals,
     /// The largest packet that the path takes, in bytes.
     pub mtu: u16,
     /// The most that may be written and unacknowledged at present, in bytes.
@@ -73,15 +57,6 @@ impl<B: Backing> Connection<B> {
     /// The connection at a glance.
     pub fn info(&self) -> Info {
         let busy = self.busy.get();
-        let Totals {
-            bytes_sent,
-            bytes_retransmitted,
-            bytes_acknowledged,
-            bytes_received,
-            data_segments_sent,
-            data_segments_received,
-            retransmissions,
-        } = self.totals();
         Info {
             state: self.state,
             rtt: self.rtt.srtt(),
@@ -98,13 +73,7 @@ impl<B: Backing> Connection<B> {
             unsent: self.unsent(),
             phase: busy.map_or(Phase::Open, |busy| busy.recovery.phase),
             timeouts: self.retries,
-            retransmissions,
-            bytes_sent,
-            bytes_retransmitted,
-            bytes_acknowledged,
-            bytes_received,
-            data_segments_sent,
-            data_segments_received,
+            totals: self.totals(),
             mtu: self.mtu,
             send_limit: self.send_limit(),
             receive_space: self.limits.space,

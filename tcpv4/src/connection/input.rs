@@ -15,7 +15,7 @@ use crate::segment::{Control, Ecn, Marks, Segment};
 const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// TS.Recent is not trusted after this long (RFC 7323 §5.5): 24 days.
-const TS_RECENT_VALID_MS: u32 = 24 * 86_400_000;
+const TS_RECENT_VALID: Duration = Duration::from_secs(24 * 86_400);
 
 impl<B: Backing> Connection<B> {
     /// Takes a segment of this connection.
@@ -66,7 +66,7 @@ impl<B: Backing> Connection<B> {
             outcome.events = self.acknowledged(now, segment, ack);
         }
         if !segment.payload.is_empty() {
-            self.busy.get_or_default().totals.received(segment);
+            self.counts.segment_received(segment);
             let (events, dropped) = self.take_next(now, segment, segment.payload);
             outcome.events |= events;
             outcome.dropped = dropped;
@@ -111,7 +111,6 @@ impl<B: Backing> Connection<B> {
             }
             // RFC 7323 §4.3.
             self.ts.recent = ts.value;
-            self.ts.recent_at = Self::millis(now);
         }
     }
 
@@ -139,7 +138,7 @@ impl<B: Backing> Connection<B> {
         if !self.is_old(segment) || segment.control == Some(Control::Rst) {
             return Ok(());
         }
-        if Self::millis(now).wrapping_sub(self.ts.recent_at) > TS_RECENT_VALID_MS || self.is_late(segment) {
+        if self.heard_at.elapsed(now) > TS_RECENT_VALID || self.is_late(segment) {
             return Ok(());
         }
         self.report_old(segment);

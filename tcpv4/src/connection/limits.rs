@@ -144,7 +144,6 @@ impl<B: Backing> Connection<B> {
             busy.receive.release();
             let is_empty = busy.send.len() == 0 && busy.receive.len() == 0 && busy.taken == 0;
             if is_empty && !busy.timers.is_waiting() {
-                self.keep_totals();
                 self.busy.release();
             }
         }

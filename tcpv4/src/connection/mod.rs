@@ -31,6 +31,7 @@ pub use outcome::{Dropped, Events, Failure, Outcome};
 pub use settings::{Budget, Buffers, Keepalive, Open, Passive, Remains, Settings};
 pub(crate) use shell::SendLoan;
 pub use state::State;
+pub use totals::Totals;
 
 use crate::SeqNum;
 use crate::buffer::{Backing, Side};
@@ -41,8 +42,8 @@ use crate::segment::Transmit;
 use crate::send::SendWindow;
 use busy::Busy;
 use limits::Limits;
-use stamp::Stamp;
-use totals::Totals;
+use stamp::{HEARD_BITS, SENT_BITS, Stamp};
+use totals::Counts;
 
 /// One connection, without I/O: time and segments go in; segments to send,
 /// events and a deadline come out.
@@ -97,15 +98,13 @@ pub struct Connection<B: Backing> {
     keepalive_limit: u8,
     user: User,
     /// When the peer was heard last.
-    heard_at: Stamp,
+    heard_at: Stamp<HEARD_BITS>,
     /// When something was sent last that asks for an answer.
-    sent_at: Stamp,
+    sent_at: Stamp<SENT_BITS>,
     /// The one timer that an idle connection may have.
     liveness: Instant,
     limits: Limits,
-    /// What was counted before the connection was last idle; nothing on one
-    /// that never carried data.
-    past: B::Side<Totals>,
+    counts: Counts,
     busy: B::Side<Busy<B>>,
 }
 
@@ -150,8 +149,6 @@ struct Clock {
     offset: u32,
     /// TS.Recent.
     recent: u32,
-    /// When that was taken, in own milliseconds.
-    recent_at: u32,
 }
 
 /// What the user chose, packed.

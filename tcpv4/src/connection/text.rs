@@ -87,7 +87,7 @@ impl<B: Backing> Connection<B> {
 
     /// Seventh: data, trimmed to what is new and within the window.
     fn data(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(Events, Option<Dropped>), Outcome> {
-        self.busy.get_or_default().totals.received(segment);
+        self.counts.segment_received(segment);
         let nxt = self.rcv.nxt;
         let old = nxt.since(segment.seq) as usize;
         let Some(payload) = segment.payload.get(old..).filter(|payload| !payload.is_empty()) else {
@@ -146,8 +146,7 @@ impl<B: Backing> Connection<B> {
             // It fills a hole, or some of it.
             self.acks.now();
         }
-        let received = u64::from(self.rcv.nxt.since(before));
-        busy.totals.bytes_received = busy.totals.bytes_received.wrapping_add(received);
+        self.counts.received(self.rcv.nxt.since(before));
         let unacknowledged = self.rcv.nxt.since(self.rcv.acked);
         self.acks.data(size_of(segment), &mut busy.last_smaller, unacknowledged);
         if self.acks.due == Urgency::Delayed && self.timer(Timer::DelayedAck).is_none() {

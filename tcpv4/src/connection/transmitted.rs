@@ -49,10 +49,10 @@ impl<B: Backing> Connection<B> {
     }
 
     fn sent_new(&mut self, now: Instant, transmit: &Transmit) {
+        self.counts.sent(transmit);
         let end = transmit.end();
         let len = end.since(transmit.seq);
         let busy = self.busy.get_or_default();
-        busy.totals.sent(transmit);
         busy.scoreboard.sent(now, transmit.seq, len);
         if busy.recovery.phase == Phase::Recovery {
             busy.recovery.prr.sent(len);
@@ -87,12 +87,12 @@ impl<B: Backing> Connection<B> {
     }
 
     fn sent_again(&mut self, now: Instant, transmit: &Transmit) {
+        self.counts.sent(transmit);
         let (start, end) = (transmit.seq, transmit.end());
         let len = end.since(start);
         let nxt = self.snd.nxt;
         self.path_probe_lost(now, start, end);
         let busy = self.busy.get_or_default();
-        busy.totals.sent(transmit);
         busy.scoreboard.retransmitted(now, start, end);
         busy.recovery.undo.retransmitted(Self::millis(now), len);
         if busy.recovery.phase == Phase::Recovery {

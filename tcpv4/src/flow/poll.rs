@@ -138,7 +138,7 @@ pub(super) fn register(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker
 impl<S: Storage> Held<S> {
     /// Why it ended before its time, if it did.
     fn error(&self) -> Option<FlowError> {
-        self.fate.or_else(|| self.machine.failure().map(Failure::flow_error))
+        self.machine.failure().map(Failure::flow_error)
     }
 
     /// How much may be written at once when so many bytes of the layer's
@@ -196,13 +196,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         state.get(id).map_or((NOWHERE, NOWHERE), |held| (held.tuple.local(), held.tuple.remote()))
     }
 
-    /// One more handle.
+    /// The flow becomes two halves.
     pub(super) fn share(&self, id: ConnectionId) {
-        if let Some(held) = self.state.borrow_mut().get_mut(id) {
-            held.owner = match held.owner {
-                Owner::Flow(handles) => Owner::Flow(handles.saturating_add(1)),
-                owner @ (Owner::Listener(_) | Owner::Nobody) => owner,
-            };
+        if let Some(held) = self.state.borrow_mut().get_mut(id)
+            && held.owner == Owner::Flow
+        {
+            held.owner = Owner::Halves;
         }
     }
 
@@ -213,9 +212,6 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     ) -> Poll<Result<(), ConnectError>> {
         let mut state = self.state.borrow_mut();
         let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(ConnectError::Unreachable)) };
-        if held.fate.is_some() {
-            return Poll::Ready(Err(ConnectError::Unreachable));
-        }
         if let Some(failure) = held.machine.failure() {
             return Poll::Ready(Err(match failure {
                 Failure::Refused | Failure::Reset | Failure::Aborted => ConnectError::Refused,

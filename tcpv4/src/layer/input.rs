@@ -2,7 +2,7 @@
 
 use traits::{Cast, Inbound, Instant, Ip, Packet};
 
-use super::state::{Woken, initial_window};
+use super::state::{Woken, initial_window, seconds};
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open::{self, HalfOpen};
@@ -119,8 +119,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     fn in_backlog(&self, state: &State<S>, slot: u32) -> Option<ConnectionId> {
         match state.connections.get(slot)?.owner {
-            Owner::Listener(_) => Some(state.id(slot)),
-            Owner::Flow(_) | Owner::Nobody => None,
+            Owner::Listener => Some(state.id(slot)),
+            Owner::Flow | Owner::Halves | Owner::Nobody => None,
         }
     }
 
@@ -156,10 +156,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         };
         let outcome = held.machine.handle_segment(now, segment);
         let woken = held.wake_for(outcome.events);
-        let seconds = (now.as_millis() / 1000) as u32;
-        let confirm = outcome.events.contains(Events::CONFIRMED) && held.confirmed != seconds;
-        if confirm {
-            held.confirmed = seconds;
+        let seconds = seconds(now);
+        let waits = held.owner == Owner::Listener;
+        let confirm = outcome.events.contains(Events::CONFIRMED) && (waits || held.seconds != seconds);
+        if confirm && !waits {
+            held.seconds = seconds;
         }
         let tuple = held.tuple;
         self.count_outcome(&outcome, held.machine.failure());

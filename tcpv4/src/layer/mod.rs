@@ -162,9 +162,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     /// Bytes that one connection takes in the tables while it is idle, beside
-    /// 11 to 22 of the index; and how many of them are the state machine's.
-    /// With storage that grows, the totals of `Flow::info` are a box of
-    /// 48 bytes more once it has carried data.
+    /// 11 to 12 of the index, and 32 of the index in fixed memory; and how many
+    /// of them are the state machine's.
     pub const fn connection_size() -> (usize, usize) {
         (size_of::<crate::table::Slot<Held<S>>>(), size_of::<crate::connection::Connection<S::Backing>>())
     }

@@ -104,8 +104,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return false;
         };
         let machine = Connection::accept(now, &passive, &settings, buffers);
-        let since = (now.as_millis() / 1000) as u32;
-        let held = held(machine, tuple, Owner::Listener(since));
+        let held = held(now, machine, tuple, Owner::Listener);
         let Some(id) = state.insert(hash, held, from.map(|(_, entry)| entry)) else {
             self.counters.no_room.count();
             return false;
@@ -199,7 +198,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let open = Open { iss, ts_offset: self.secret.timestamp_offset(&tuple), mtu: path.mtu };
         let machine = Connection::connect(now, &open, &settings, buffers);
         let hash = self.secret.table(&tuple);
-        let Some(id) = state.insert(hash, held(machine, tuple, Owner::Flow(1)), None) else {
+        let Some(id) = state.insert(hash, held(now, machine, tuple, Owner::Flow), None) else {
             self.counters.no_room.count();
             return Err(ConnectError::NoRoom);
         };
@@ -243,8 +242,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     pub(crate) fn attach(&self, id: ConnectionId) -> bool {
         let Ok(mut state) = self.state.try_borrow_mut() else { return false };
         match state.get_mut(id) {
-            Some(held) if matches!(held.owner, Owner::Listener(_)) => {
-                held.owner = Owner::Flow(1);
+            Some(held) if held.owner == Owner::Listener => {
+                held.owner = Owner::Flow;
                 true
             }
             _ => false,
@@ -256,13 +255,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let now = self.ip.now();
         let mut state = self.state.borrow_mut();
         let Some(held) = state.get_mut(id) else { return };
-        let left = match held.owner {
-            Owner::Flow(handles) => handles.saturating_sub(1),
-            Owner::Listener(_) | Owner::Nobody => 0,
-        };
         let mut woken = Woken::default();
-        if left > 0 {
-            held.owner = Owner::Flow(left);
+        if held.owner == Owner::Halves {
+            held.owner = Owner::Flow;
         } else {
             held.owner = Owner::Nobody;
             let before = held.machine.failure();

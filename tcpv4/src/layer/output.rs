@@ -293,7 +293,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         } else if !held.indexed || held.machine.is_done() {
             gone = self.retire(state_ref, id.slot);
         } else if let Some(deadline) = held.deadline() {
-            state_ref.timers.fire_by(id.slot, deadline.max(now));
+            state_ref.timers.fire_by(&mut state_ref.connections, id.slot, deadline.max(now));
         }
         drop(state);
         drop(gone);
@@ -321,7 +321,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// A connection that is over: segments find it no more, and it goes when
     /// nobody has it. What is returned is to be dropped after the borrow.
     pub(super) fn retire(&self, state: &mut State<S>, slot: u32) -> Option<Woken> {
-        state.timers.cancel(slot);
+        state.timers.cancel(&mut state.connections, slot);
         state.connections.unlink(&mut state.dirty, slot);
         let held = state.connections.get_mut(slot)?;
         if held.indexed {
@@ -331,13 +331,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         match held.owner {
             Owner::Nobody => state.release(&self.secret, slot),
-            Owner::Listener(_) => {
+            Owner::Listener => {
                 if let Some(deadline) = held.accept_deadline() {
-                    state.timers.fire_by(slot, deadline);
+                    state.timers.fire_by(&mut state.connections, slot, deadline);
                 }
                 None
             }
-            Owner::Flow(_) => None,
+            Owner::Flow | Owner::Halves => None,
         }
     }
 }

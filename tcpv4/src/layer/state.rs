@@ -3,7 +3,7 @@
 use core::task::Waker;
 
 use bitflags::bitflags;
-use traits::{FlowError, Instant};
+use traits::Instant;
 
 use super::Usage;
 use crate::connection::{Connection, Events, Settings};
@@ -60,13 +60,11 @@ pub(crate) struct Held<S: Storage> {
     pub(crate) indexed: bool,
     /// What is on loan to the user.
     pub(crate) lent: Lent,
-    /// Why it is over, where the machine doesn't know.
-    pub(crate) fate: Option<FlowError>,
     /// What the writer waits for.
     pub(crate) wants: Want,
-    /// In whole seconds, when the layer below was last told that the path
-    /// works.
-    pub(crate) confirmed: u32,
+    /// In whole seconds: while it waits for a listener's `accept`, since when;
+    /// then, when the layer below was last told that the path works.
+    pub(crate) seconds: u32,
     /// Bytes counted in [`State::bytes`].
     pub(crate) bytes: u32,
     /// Who waits to read.
@@ -79,10 +77,12 @@ pub(crate) struct Held<S: Storage> {
 /// Whose a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Owner {
-    /// A listener's, which has not accepted it yet, since this second.
-    Listener(u32),
-    /// That of so many flows or halves of one.
-    Flow(u8),
+    /// A listener's, which has not accepted it yet.
+    Listener,
+    /// A flow's, or that of the half of one that is left.
+    Flow,
+    /// That of both halves of a flow.
+    Halves,
     /// Nobody's: it ends by itself.
     Nobody,
 }
@@ -157,8 +157,8 @@ impl<S: Storage> Held<S> {
     /// When the layer has to look at it, beside the machine's own timers.
     pub(crate) fn accept_deadline(&self) -> Option<Instant> {
         match self.owner {
-            Owner::Listener(since) => Some(Instant::from_secs(u64::from(since) + ACCEPT_SECONDS)),
-            Owner::Flow(_) | Owner::Nobody => None,
+            Owner::Listener => Some(Instant::from_secs(u64::from(self.seconds) + ACCEPT_SECONDS)),
+            Owner::Flow | Owner::Halves | Owner::Nobody => None,
         }
     }
 
@@ -167,6 +167,11 @@ impl<S: Storage> Held<S> {
         let own = if self.indexed { self.machine.next_timeout() } else { None };
         Instant::earliest(own, self.accept_deadline())
     }
+}
+
+/// Whole seconds, as [`Held::seconds`] counts them.
+pub(crate) fn seconds(now: Instant) -> u32 {
+    (now.as_millis() / 1000) as u32
 }
 
 /// How long a connection waits in a listener's backlog before it is reset, in
@@ -289,7 +294,7 @@ impl<S: Storage> State<S> {
     /// Forgets a connection; what is returned is to be dropped after the
     /// borrow, since wakers are in it.
     pub(crate) fn release(&mut self, secret: &Secret, slot: u32) -> Option<Woken> {
-        self.timers.cancel(slot);
+        self.timers.cancel(&mut self.connections, slot);
         let held = self.connections.remove(slot, &mut self.dirty)?;
         if held.indexed {
             self.index.remove(secret.table(&held.tuple), Entry::Connection(slot));
@@ -351,17 +356,21 @@ impl<S: Storage> State<S> {
     }
 }
 
-/// A connection as the layer starts it.
-pub(crate) fn held<S: Storage>(machine: Connection<S::Backing>, tuple: Tuple, owner: Owner) -> Held<S> {
+/// A connection as the layer starts it at `now`.
+pub(crate) fn held<S: Storage>(
+    now: Instant,
+    machine: Connection<S::Backing>,
+    tuple: Tuple,
+    owner: Owner,
+) -> Held<S> {
     Held {
         machine,
         tuple,
         owner,
         indexed: true,
         lent: Lent::empty(),
-        fate: None,
         wants: Want::empty(),
-        confirmed: u32::MAX,
+        seconds: seconds(now),
         bytes: 0,
         reader: None,
         writer: None,

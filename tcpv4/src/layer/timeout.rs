@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use traits::{FlowError, Instant, Ip};
+use traits::{Instant, Ip};
 
 use super::state::Woken;
 use super::{Owner, State, Tcp};
@@ -27,7 +27,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// The next connection that is due; none when no more is.
     fn handle_connection_timeout(&self, now: Instant) -> Option<Woken> {
         let mut state = self.state.borrow_mut();
-        let slot = state.timers.pop_due(now)?;
+        let state = &mut *state;
+        let slot = state.timers.pop_due(&mut state.connections, now)?;
         let Some(held) = state.connections.get_mut(slot) else { return Some(Woken::default()) };
         let mut events = Events::empty();
         if held.accept_deadline().is_some_and(|deadline| deadline <= now) {
@@ -101,8 +102,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if !held.indexed {
             return;
         }
-        held.fate = Some(FlowError::Unreachable);
-        held.machine.abort();
+        held.machine.forsake();
         let woken = held.wake_for(Events::FAILED);
         self.counters.unreachable.count();
         let gone = self.retire(&mut state, slot);

@@ -51,8 +51,8 @@ const fn hash_of(cell: Cell) -> u32 {
     (cell >> 32) as u32
 }
 
-/// The index. Bound: three quarters of its cells, which a growing list
-/// doubles; where it can't, [`Index::insert`] says so.
+/// The index. Bound: three quarters of its cells, to which a growing list
+/// adds an eighth; where it can't, [`Index::insert`] says so.
 #[derive(Default, Debug)]
 pub(crate) struct Index<C> {
     cells: C,
@@ -65,7 +65,7 @@ pub trait Cells: Default {
     fn cells(&self) -> &[Cell];
     /// All of them.
     fn cells_mut(&mut self) -> &mut [Cell];
-    /// An array of twice the size, or none.
+    /// A larger array, or none.
     fn grown(&self) -> Option<Self>;
 }
 
@@ -100,7 +100,9 @@ impl Cells for alloc::vec::Vec<Cell> {
     }
 
     fn grown(&self) -> Option<Self> {
-        Some(alloc::vec![0; (self.len() * 2).max(16)])
+        // Two thirds are in use after that: memory counts more than the few
+        // moves that doubling would save.
+        Some(alloc::vec![0; self.len() + (self.len() / 8).max(16)])
     }
 }
 

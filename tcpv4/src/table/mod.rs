@@ -10,5 +10,5 @@ pub(crate) use index::Cell;
 pub(crate) use index::{Cells, Entry, Index};
 #[cfg(feature = "alloc")]
 pub(crate) use slab::Pages;
-pub(crate) use slab::{Arena, List, Slab, Slot};
+pub(crate) use slab::{Arena, List, Slab, Slot, UNNOTED};
 pub(crate) use tuple::Tuple;

@@ -78,6 +78,8 @@ impl<T> Arena<T> for Pages<T> {
 
 /// The end of a list.
 const END: u32 = u32::MAX;
+/// The note of a slot that has none.
+pub(crate) const UNNOTED: u32 = u32::MAX;
 /// In no list.
 const APART: u32 = u32::MAX - 1;
 
@@ -88,6 +90,8 @@ pub(crate) struct Slot<T> {
     generation: u32,
     prev: u32,
     next: u32,
+    /// A note of whoever uses the slab.
+    note: u32,
     value: Option<T>,
 }
 
@@ -143,7 +147,7 @@ impl<A> Slab<A> {
         }
         if self.free == END {
             let fresh = self.slots.len() as u32;
-            if !self.slots.push(Slot { generation: 0, prev: APART, next: END, value: None }) {
+            if !self.slots.push(Slot { generation: 0, prev: APART, next: END, note: UNNOTED, value: None }) {
                 return Err(value);
             }
             self.free = fresh;
@@ -251,6 +255,25 @@ impl<A> Slab<A> {
             None => list.tail = prev,
         }
         true
+    }
+
+    /// The note of a slot, which outlives what the slot holds.
+    #[inline]
+    pub(crate) fn note<T>(&self, at: u32) -> u32
+    where
+        A: Arena<Slot<T>>,
+    {
+        self.slots.get(at as usize).map_or(UNNOTED, |slot| slot.note)
+    }
+
+    #[inline]
+    pub(crate) fn set_note<T>(&mut self, at: u32, note: u32)
+    where
+        A: Arena<Slot<T>>,
+    {
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.note = note;
+        }
     }
 
     /// One more than the highest slot ever taken.
