@@ -233,7 +233,7 @@ fn with_loss() -> Result<()> {
     const SEED: u64 = 2;
     lab::start_with(as_on_a_wire(), async move |os, net, _| {
         let bad = Impairments::NONE
-            .with_loss(Probability::percent(8))
+            .with_loss(Probability::percent(15))
             .with_delay(Duration::from_millis(10), Duration::ZERO);
         let net = Faults::new(net, ChaCha8Rng::seed_from_u64(SEED), bad, bad);
         serving(os, &captured("tcp_with_loss", os, net)?).await
