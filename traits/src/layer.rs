@@ -34,9 +34,10 @@ pub trait Layer {
     /// it had handed over as many as it may in one go.
     ///
     /// What a timer waits for may be among them, so a layer whose timers
-    /// blame the network looks at them later. A device says so for a bounded
-    /// number of goes in a row: timers run, however busy it is. Where the clock
-    /// stands still until all is read, it is `false`.
+    /// blame the network looks at them later; it asks when a timer is due. A
+    /// device says so for a bounded number of goes from when it was first
+    /// asked: timers run, however busy it is. Where the clock stands still
+    /// until all is read, it is `false`.
     fn has_backlog(&self) -> bool;
 
     /// Sends what was held back for frames to follow

@@ -206,7 +206,7 @@ impl<I: Ip, S: Storage> Layer for Tcp<I, S> {
             self.check_addresses();
             // The acknowledgement that a timer misses may wait to be read. The
             // other timers wait as well: for some batches, which none of them minds.
-            if !self.ip.has_backlog() {
+            if self.is_timer_due(now) && !self.ip.has_backlog() {
                 self.handle_timeouts(now);
             }
             self.transmit(now, waker);

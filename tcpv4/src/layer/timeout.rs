@@ -66,13 +66,21 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// When something is due next, after `now`.
     pub(super) fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        // What is due now was done, or waits for the device.
+        Some(self.first_timer()?.max(now + Duration::from_millis(1)))
+    }
+
+    pub(super) fn is_timer_due(&self, now: Instant) -> bool {
+        self.first_timer().is_some_and(|first| first <= now)
+    }
+
+    /// When the first of all timers is due.
+    fn first_timer(&self) -> Option<Instant> {
         let state = self.state.borrow();
         let half_open = if state.half_open.len() == 0 { None } else { state.half_open_deadline() };
         let time_wait = state.time_wait_list.front().and_then(|slot| state.time_wait.get(slot));
         let waiting = Instant::earliest(half_open, time_wait.map(|t| t.deadline));
-        let first = Instant::earliest(state.timers.next(), waiting)?;
-        // What is due now was done, or waits for the device.
-        Some(first.max(now + Duration::from_millis(1)))
+        Instant::earliest(state.timers.next(), waiting)
     }
 
     /// After a change of the own addresses: ends what has lost its own.
