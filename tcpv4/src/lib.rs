@@ -57,13 +57,21 @@
 //! drawn at `connect`. Resets are limited to 1000 a second. Everything
 //! dropped is counted by its reason: [`Statistics`].
 
-#![no_std]
+// Tests of the inside share the harness of those outside, which has std.
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(test, allow(unused_qualifications, reason = "no_std names what std's prelude has"))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(test)]
+extern crate self as tcpv4;
+#[cfg(test)]
 extern crate std;
+
+#[cfg(test)]
+#[path = "../tests/layer_net/mod.rs"]
+mod layer_net;
 
 pub mod buffer;
 pub mod congestion;

@@ -60,7 +60,8 @@ pub struct Limits {
     pub time_wait: usize,
     /// Bytes of data that all connections together hold, written and not
     /// acknowledged or received and not read, with what is needed to keep
-    /// track of them. One segment more for each connection at most.
+    /// track of them. The last buffer to grow may go beyond it: to twice what
+    /// it had, at most.
     pub bytes: usize,
 }
 

@@ -138,6 +138,8 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     ) -> bool {
         match (self.heap.get(parent).copied(), self.heap.get(child).copied()) {
             (Some(above), Some(below)) if above.0 > below.0 => {
+                #[cfg(test)]
+                crate::table::count(0, 0, 1);
                 self.settle(slots, parent, below);
                 self.settle(slots, child, above);
                 true

@@ -12,6 +12,8 @@ mod open;
 mod output;
 mod state;
 mod timeout;
+#[cfg(test)]
+mod work;
 
 use core::cell::{Cell, RefCell};
 use core::fmt;

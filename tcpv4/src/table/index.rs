@@ -113,6 +113,8 @@ impl<C: Cells> Index<C> {
         let cells = self.cells.cells();
         let mut at = home(hash, cells.len());
         for _ in 0..cells.len() {
+            #[cfg(test)]
+            super::count(0, 1, 0);
             let cell = *cells.get(at)?;
             if cell == 0 {
                 return None;

@@ -4,6 +4,8 @@
 mod index;
 mod slab;
 mod tuple;
+#[cfg(test)]
+mod work;
 
 #[cfg(feature = "alloc")]
 pub(crate) use index::Cell;
@@ -12,3 +14,5 @@ pub(crate) use index::{Cells, Entry, Index};
 pub(crate) use slab::Pages;
 pub(crate) use slab::{Arena, List, Slab, Slot, UNNOTED};
 pub(crate) use tuple::Tuple;
+#[cfg(test)]
+pub(crate) use work::{Work, count, work};

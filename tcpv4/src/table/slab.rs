@@ -186,6 +186,8 @@ impl<A> Slab<A> {
     where
         A: Arena<Slot<T>>,
     {
+        #[cfg(test)]
+        super::count(1, 0, 0);
         self.slots.get(at as usize)?.value.as_ref()
     }
 
@@ -194,6 +196,8 @@ impl<A> Slab<A> {
     where
         A: Arena<Slot<T>>,
     {
+        #[cfg(test)]
+        super::count(1, 0, 0);
         self.slots.get_mut(at as usize)?.value.as_mut()
     }
 
@@ -203,6 +207,8 @@ impl<A> Slab<A> {
     where
         A: Arena<Slot<T>>,
     {
+        #[cfg(test)]
+        super::count(1, 0, 0);
         self.slots.get_mut(at as usize).filter(|slot| slot.generation == generation)?.value.as_mut()
     }
 
