@@ -6,7 +6,7 @@ use core::time::Duration;
 use traits::Instant;
 
 use crate::reply::acknowledgement;
-use crate::segment::{Control, Marks, Segment, Transmit};
+use crate::segment::{Control, Ecn, Marks, Segment, Transmit};
 use crate::table::Tuple;
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, Window, WindowScale};
@@ -107,8 +107,10 @@ impl HalfOpen {
             owed: false,
             sack: options.sack_permitted,
             timestamps: options.timestamps.is_some(),
-            // RFC 3168 §6.1.1: both marks, or it is no offer.
-            ecn: syn.marks.contains(Marks::ECE.union(Marks::CWR)),
+            // RFC 3168 §6.1.1: both marks, or it is no offer; and never by a
+            // packet that is ECN-capable itself, as only those make of it that
+            // mangle the field on the way (as in Linux).
+            ecn: syn.marks.contains(Marks::ECE.union(Marks::CWR)) && syn.ecn == Ecn::NotCapable,
         }
     }
 
@@ -239,6 +241,28 @@ pub(crate) fn answer(offer: &Options, mss: Mss, own_scale: WindowScale, ts_value
 mod tests {
     use super::*;
     use crate::table::Slot;
+
+    /// RFC 3168 §6.1.1.
+    #[test]
+    fn an_offer_comes_in_a_packet_that_is_not_capable_itself() {
+        let at = |host| core::net::SocketAddrV4::new(core::net::Ipv4Addr::new(10, 0, 0, host), 80);
+        for ecn in [Ecn::NotCapable, Ecn::Capable0, Ecn::Capable1, Ecn::Congested] {
+            let syn = Segment {
+                seq: SeqNum::new(1),
+                ack: None,
+                window: Window(100),
+                control: Some(Control::Syn),
+                marks: Marks::ECE | Marks::CWR,
+                options: Options::NONE,
+                ecn,
+                payload: &[],
+                segment_size: None,
+            };
+            let told = (Window(100), WindowScale::ZERO);
+            let entry = HalfOpen::new(Tuple::new(at(1), at(2)), SeqNum::new(5), told, &syn, Instant::ZERO);
+            assert_eq!(entry.ecn, ecn == Ecn::NotCapable, "{ecn:?}");
+        }
+    }
 
     #[test]
     fn an_entry_is_small() {

@@ -57,6 +57,12 @@ pub(crate) enum Verdict {
     Ignore,
 }
 
+/// The initial sequence number beyond a connection that has sent up to `snd_nxt`
+/// (as Linux has it).
+pub(crate) fn next_iss(snd_nxt: SeqNum) -> SeqNum {
+    snd_nxt + 65_537
+}
+
 impl TimeWait {
     pub(crate) fn new(tuple: Tuple, remains: &Remains, now: Instant) -> Self {
         Self {
@@ -79,7 +85,7 @@ impl TimeWait {
     /// Where a connection that takes the tuple over begins: beyond all that
     /// this one used.
     pub(crate) fn next_iss(&self) -> SeqNum {
-        self.snd_nxt + 65_537
+        next_iss(self.snd_nxt)
     }
 
     /// Whether this side may open the tuple anew.

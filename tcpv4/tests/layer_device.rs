@@ -155,6 +155,22 @@ on_both! {
         assert!(net.a().statistics().lost_below >= 8);
     }
 
+    /// A neighbour that is off is no long wait: ARP has asked for three seconds.
+    fn a_next_hop_that_does_not_answer_ends_an_attempt(net) {
+        let attempt = async {
+            net.hosts[0].ip.error.set(Some(SendError::Unresolved));
+            let start = net.clock.now();
+            let error = net.a().create_connection(B).await.err();
+            net.hosts[0].ip.error.set(None);
+            assert_eq!(error, Some(traits::ConnectError::Unreachable));
+            assert_eq!(net.clock.now().duration_since(start), SECOND * 3);
+        };
+        assert!(net.session().spawn(attempt).run_for(SECOND * 20));
+        let statistics = net.a().statistics();
+        assert_eq!((statistics.unreachable, statistics.lost_below), (1, 4));
+        assert_eq!(net.a().usage(), tcpv4::Usage::default());
+    }
+
     fn connections_end_with_their_address(net) {
         let listener = Listener::<2>::with_capacity();
         let client = async {

@@ -104,6 +104,47 @@ on_both! {
         assert_eq!(net.a().statistics().time_wait_reused, 1);
     }
 
+    /// The same while something is left to read: that stays.
+    fn a_new_syn_takes_over_what_was_not_read(net) {
+        let listener = Listener::<2>::with_capacity();
+        Raw::new(SYN, 1000, 0).input(net.a(), Some(&listener));
+        let iss = speak(net)[0].seq;
+        Raw::new(ACK, 1001, iss + 1).input(net.a(), Some(&listener));
+        let mut context = std::task::Context::from_waker(Waker::noop());
+        let mut accept = std::pin::pin!(listener.accept(net.a()));
+        let std::task::Poll::Ready(mut flow) = accept.as_mut().poll(&mut context) else { panic!() };
+        {
+            let mut close = std::pin::pin!(flow.close());
+            assert!(close.as_mut().poll(&mut context).is_pending());
+            speak(net);
+            Raw::new(FIN | ACK, 1001, iss + 2).payload(b"last").input(net.a(), Some(&listener));
+            assert!(close.as_mut().poll(&mut context).is_ready());
+        }
+        speak(net);
+        assert_eq!((net.a().usage().connections, net.a().usage().time_wait), (1, 0));
+        // Nobody takes it: nothing changes.
+        Raw::new(SYN, 5000, 0).input(net.a(), None);
+        assert_eq!(speak(net), []);
+        Raw::new(SYN, 900, 0).input(net.a(), Some(&listener));
+        let [challenge] = &speak(net)[..] else { panic!() };
+        assert_eq!((challenge.flags, challenge.ack), (ACK, 1006), "an old one is not believed");
+        Raw::new(SYN, 5000, 0).input(net.a(), Some(&listener));
+        let [answer] = &speak(net)[..] else { panic!() };
+        assert_eq!((answer.flags, answer.ack), (SYN | ACK, 5001));
+        assert!(answer.seq.wrapping_sub(iss) > 65_535, "beyond all that the old one used");
+        assert_eq!(net.a().statistics().time_wait_reused, 1);
+        Raw::new(ACK, 5001, answer.seq + 1).input(net.a(), Some(&listener));
+        assert_eq!(listener.len(), 1);
+        let mut read = [0; 10];
+        let std::task::Poll::Ready(read_len) = std::pin::pin!(flow.read(&mut read)).as_mut().poll(&mut context) else { panic!() };
+        assert_eq!(read_len, Ok(4));
+        drop(flow);
+        assert_eq!(speak(net), []);
+        assert_eq!(net.a().usage().connections, 1, "the new one");
+        listener.clear(net.a());
+        speak(net);
+    }
+
     fn a_new_syn_to_a_closed_port_is_refused_and_changes_nothing(net) {
         let (seq, _) = enter(net, 5000);
         Raw::new(SYN, seq + 5, 0).input(net.a(), None);

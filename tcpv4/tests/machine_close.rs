@@ -347,6 +347,36 @@ fn a_fin_waits_for_the_window() {
     s.expect(seg().fin().seq(1001).len(500));
 }
 
+/// It takes a number of the window, too: with none left, that is asked for (as
+/// in Linux).
+#[test]
+fn a_lone_fin_waits_for_the_window() {
+    let mut s = Script::established();
+    s.write(1000);
+    s.discard();
+    let _ = s.inject(ack(1001).win(0));
+    s.close();
+    s.silent();
+    let rto = s.rto();
+    s.run(rto + 1);
+    s.expect(seg().seq(1000).len(0));
+    s.silent();
+    let _ = s.inject(ack(1001).win(1));
+    s.expect(seg().fin().seq(1001).len(0));
+}
+
+/// Data that fills the window goes without it.
+#[test]
+fn a_fin_that_does_not_fit_comes_later() {
+    let mut s = Script::open(&Start { window: 1000, ..Start::default() });
+    assert_eq!(s.connection.write(s.now, &[0; 1000]), Ok(1000));
+    s.close();
+    s.expect(seg().seq(1).len(1000));
+    s.silent();
+    let _ = s.inject(ack(1001).win(1000));
+    s.expect(seg().fin().seq(1001).len(0));
+}
+
 fn syn(seq: u32, ts: Option<(u32, u32)>) -> tcpv4::segment::Segment<'static> {
     use tcpv4::wire::{Options, Timestamps};
     tcpv4::segment::Segment {

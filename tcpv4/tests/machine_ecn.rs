@@ -68,6 +68,29 @@ fn only_new_data_is_capable() {
     assert_eq!((again.seq, again.ecn), (first.seq, Ecn::NotCapable));
 }
 
+/// RFC 3168 §6.1.1: nothing else is, and nothing at all without an agreement.
+#[test]
+fn what_is_no_new_data_is_not_capable() {
+    let mut plain = Script::established();
+    let mut marked = agreed();
+    for (s, of_data) in [(&mut plain, Ecn::NotCapable), (&mut marked, Ecn::Capable0)] {
+        s.write(3000);
+        for _ in 0..3 {
+            assert_eq!(s.expect(seg().len(1000)).ecn, of_data);
+        }
+        let _ = s.inject(data(1, 1000).ack(3001));
+        assert_eq!(s.expect(seg().ack(1001).len(0)).ecn, Ecn::NotCapable);
+        s.close();
+        assert_eq!(s.expect(seg().fin().seq(3001)).ecn, Ecn::NotCapable);
+        s.run(5000);
+        while let Some(again) = s.out.pop_front() {
+            assert_eq!(again.ecn, Ecn::NotCapable);
+        }
+    }
+    let mut connecting = Script::connecting(&offering());
+    assert_eq!(connecting.expect(seg().syn()).ecn, Ecn::NotCapable);
+}
+
 #[test]
 fn a_mark_is_echoed_until_the_peer_has_slowed_down() {
     let mut s = agreed();

@@ -38,21 +38,6 @@ fn later_segments_have_aligned_timestamps() {
 }
 
 #[test]
-fn a_lost_syn_is_sent_again_with_back_off_until_it_is_given_up() {
-    let mut s = Script::connecting(&Settings::default());
-    s.run(200_000);
-    let mut at = 0;
-    s.expect(seg().syn());
-    for n in 0..6 {
-        at += 1000 << n;
-        s.expect_at(at, seg().syn().seq(0).no_ack());
-    }
-    s.silent();
-    assert_eq!((s.state(), s.failure()), (State::Closed, Some(Failure::TimedOut)));
-    assert!(s.events.contains(Events::FAILED | Events::DOUBTFUL));
-}
-
-#[test]
 fn a_user_timeout_ends_the_attempt() {
     let mut settings = Settings::default();
     settings.user_timeout = Some(std::time::Duration::from_secs(5));

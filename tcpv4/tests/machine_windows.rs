@@ -223,6 +223,25 @@ fn a_closed_window_is_probed_with_back_off_for_ever() {
     s.expect(seg().seq(1001).len(1000));
 }
 
+/// How long it was closed says nothing of the round trip.
+#[test]
+fn a_window_that_opens_ends_the_back_off() {
+    let mut s = Script::established();
+    let rto = s.rto();
+    let _ = s.inject(ack(1).win(0));
+    s.write(1000);
+    for _ in 0..4 {
+        let wait = s.rto();
+        s.run(wait + 1);
+        s.expect(seg().seq(0).len(0));
+        let _ = s.inject(ack(1).win(0));
+    }
+    assert_eq!(s.rto(), 16 * rto);
+    let _ = s.inject(ack(1).win(2000));
+    s.expect(seg().seq(1).len(1000));
+    assert_eq!(s.rto(), rto);
+}
+
 #[test]
 fn a_closed_window_whose_peer_is_gone_ends() {
     let mut s = Script::open(&Start { window: 1000, ..Start::default() });

@@ -6,6 +6,7 @@ use traits::Instant;
 
 use super::timers::Timer;
 use super::{Connection, Dropped, Events, Failure, Flags, Outcome, Remains, State};
+use crate::SeqNum;
 use crate::buffer::{Backing, Side};
 use crate::segment::{Control, Segment};
 
@@ -155,6 +156,13 @@ impl<B: Backing> Connection<B> {
             }
             Some(_) | None => syn.seq.after(self.rcv.nxt),
         }
+    }
+
+    /// TIME-WAIT ends, since a new connection takes the tuple: where that
+    /// begins, beyond all that this one used. What is left to read stays.
+    pub(crate) fn give_way(&mut self) -> SeqNum {
+        self.shut();
+        crate::time_wait::next_iss(self.snd.nxt)
     }
 
     /// The window to tell now.

@@ -66,6 +66,9 @@ impl<B: Backing> Connection<B> {
             // A peer that waits for room is always told of it.
             self.acks.now();
         }
+        if count > 0 && self.acks.due.is_delayed() {
+            self.acks.read(!self.has_unread(), self.rcv.nxt.since(self.rcv.acked));
+        }
     }
 
     /// Changes settings. The congestion control takes effect at once; limits

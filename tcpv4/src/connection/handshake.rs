@@ -153,6 +153,9 @@ impl<B: Backing> Connection<B> {
 
     /// The peer's SYN in SYN-SENT (RFC 9293 §3.10.7.3, fourth).
     fn syn_received(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        if segment.ack.is_some() {
+            self.take_syn_echo(now, segment);
+        }
         self.heard_at = Stamp::of(now);
         self.negotiate(&segment.options);
         let space = self.receive_room().min(u32::from(u16::MAX));
@@ -173,6 +176,25 @@ impl<B: Backing> Connection<B> {
         // Data that came with it is not acknowledged, so it comes again, as
         // does a FIN.
         Outcome::events(Events::ESTABLISHED | Events::WRITABLE | Events::CONFIRMED)
+    }
+
+    /// After a SYN was sent again, its echo tells which of them is answered
+    /// (RFC 7323 §4.1): it gives a sample, and where it is the first, none was
+    /// lost (as Linux: `tcp_try_undo_spurious_syn`).
+    fn take_syn_echo(&mut self, now: Instant, segment: &Segment<'_>) {
+        let Some(timestamps) = segment.options.timestamps.filter(|_| self.retries > 0) else { return };
+        let echo = timestamps.echo.wrapping_sub(self.ts.offset);
+        let passed = Duration::from_millis(u64::from(Self::millis(now).wrapping_sub(echo)));
+        let opened = self.heard_at.elapsed(now);
+        if passed > opened + Duration::from_millis(1) {
+            return;
+        }
+        self.rtt.reset_backoff();
+        // The second was sent a timeout after the first.
+        if opened.saturating_sub(passed) < self.rtt.rto() {
+            self.retries = 1;
+        }
+        self.rtt.sample(passed);
     }
 
     /// What both SYNs say counts (RFC 7323 §2.2, §3.2; RFC 2018 §2).
@@ -215,6 +237,7 @@ impl<B: Backing> Connection<B> {
         if self.retries == 0 {
             self.rtt.sample(self.sent_at.elapsed(now));
         } else {
+            // Unless its echo gave one.
             self.rtt.guess(Duration::from_secs(3));
         }
         let mss = u32::from(self.mss);

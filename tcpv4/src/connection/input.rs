@@ -99,6 +99,11 @@ impl<B: Backing> Connection<B> {
     /// Something acceptable was heard from the peer.
     #[inline]
     fn heard(&mut self, now: Instant, segment: &Segment<'_>) {
+        if !segment.payload.is_empty() && self.acks.is_used_up() && self.heard_at.elapsed(now) > self.rtt.rto()
+        {
+            // It begins with slow start again.
+            self.acks.restart();
+        }
         self.heard_at = Stamp::of(now);
         self.keepalive_probes = 0;
         if let Some(ts) = segment.options.timestamps

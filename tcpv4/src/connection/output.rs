@@ -161,7 +161,7 @@ impl<B: Backing> Connection<B> {
     fn due_ack(&self, now: Instant) -> Option<Transmit> {
         match self.acks.due {
             Urgency::Now => Some(self.blank(now, self.acceptable_seq(), Purpose::Ack)),
-            Urgency::None | Urgency::Delayed => None,
+            Urgency::None | Urgency::Delayed | Urgency::Small | Urgency::SmallTwice => None,
         }
     }
 
@@ -279,7 +279,8 @@ impl<B: Backing> Connection<B> {
         }
         let len = sizes.within(unsent.min(usable), room);
         let is_last = len == unsent;
-        let fin = is_last && self.is_fin_wanted() && (usable > len || usable == 0 && unsent == 0 || len > 0);
+        // It takes a number of the window, too.
+        let fin = is_last && self.is_fin_wanted() && usable > len;
         if len == 0 && !fin {
             return None;
         }

@@ -18,7 +18,7 @@ pub struct Settings {
     /// Asks a silent peer whether it is still there; off by default.
     pub keepalive: Option<Keepalive>,
     /// How long data may stay unacknowledged (RFC 5482); `None` for 15
-    /// retransmissions, about 15 minutes.
+    /// retransmissions, 15 minutes at most.
     pub user_timeout: Option<Duration>,
     /// The most bytes kept that are written and not yet acknowledged; within
     /// that, twice the congestion window, and 128 KiB at least. In fixed

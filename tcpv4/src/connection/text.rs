@@ -7,7 +7,7 @@ use super::timers::Timer;
 use super::{Connection, Dropped, Events, Flags, Outcome, State};
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes, Side};
-use crate::receive::{Insertion, MAX_DELAY, Size, Urgency};
+use crate::receive::{Insertion, MAX_DELAY, Size};
 use crate::segment::{Control, Ecn, Marks, Segment};
 
 impl<B: Backing> Connection<B> {
@@ -92,6 +92,7 @@ impl<B: Backing> Connection<B> {
         let old = nxt.since(segment.seq) as usize;
         let Some(payload) = segment.payload.get(old..).filter(|payload| !payload.is_empty()) else {
             self.report_duplicate(segment.seq, segment.seq + segment.payload.len() as u32);
+            self.acks.restart();
             self.acks.now();
             return Ok((Events::empty(), Some(Dropped::Duplicate)));
         };
@@ -149,7 +150,7 @@ impl<B: Backing> Connection<B> {
         self.counts.received(self.rcv.nxt.since(before));
         let unacknowledged = self.rcv.nxt.since(self.rcv.acked);
         self.acks.data(size_of(segment), &mut busy.last_smaller, unacknowledged);
-        if self.acks.due == Urgency::Delayed && self.timer(Timer::DelayedAck).is_none() {
+        if self.acks.due.is_delayed() && self.timer(Timer::DelayedAck).is_none() {
             self.set_timer(Timer::DelayedAck, now + MAX_DELAY);
         }
         (Events::READABLE, (taken < payload.len()).then_some(Dropped::NoRoom))

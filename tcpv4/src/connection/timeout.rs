@@ -9,13 +9,22 @@ use super::timers::Timer;
 use super::{Connection, Events, Failure, Flags, State};
 use crate::buffer::{Backing, Side};
 
-/// SYNs that go unanswered after the first (as Linux: about two minutes).
-const SYN_RETRIES: u8 = 6;
+/// SYNs that are sent again after the same time each, before that doubles (as
+/// Linux since 6.5, `tcp_syn_linear_timeouts`).
+const SYN_LINEAR: u8 = 4;
+/// SYNs that go unanswered after the first (as Linux: 131 s).
+const SYN_RETRIES: u8 = SYN_LINEAR + 6;
+/// Three questions of ARP, of a second each (RFC 1122 §2.3.2.1 asks for one a
+/// second at most).
+const UNRESOLVED_PATIENCE: Duration = Duration::from_secs(3);
 /// SYN-ACKs that go unanswered after the first.
 const SYN_ACK_RETRIES: u8 = 5;
 /// Timeouts in a row before a connection is given up (RFC 9293 §3.8.3, R2; as
 /// Linux about 15 minutes).
 const RETRIES: u8 = 15;
+/// What those take at the least timeout: also where their number says less,
+/// since timeouts are long or were undone.
+const SILENCE: Duration = Duration::from_millis(924_600);
 /// The same for a connection that nobody waits for any more.
 const DETACHED_RETRIES: u8 = 8;
 /// How long a peer that has shrunk its window over what is under way may be
@@ -29,7 +38,7 @@ impl<B: Backing> Connection<B> {
     pub fn handle_timeout(&mut self, now: Instant) -> Events {
         let mut events = Events::empty();
         if self.take_due(Timer::DelayedAck, now) {
-            self.acks.now();
+            self.acks.missed();
         }
         if self.take_due(Timer::Recovery, now) {
             self.recovery_timeout(now);
@@ -78,10 +87,33 @@ impl<B: Backing> Connection<B> {
             return self.fail(Failure::TimedOut);
         }
         self.retries += 1;
-        self.rtt.back_off();
+        if self.state != State::SynSent || self.retries > SYN_LINEAR {
+            self.rtt.back_off();
+        }
         self.flags.insert(Flags::HANDSHAKE_DUE);
         self.arm_retransmit(now);
         if self.retries >= DOUBTFUL_RETRIES { Events::DOUBTFUL } else { Events::empty() }
+    }
+
+    /// The next hop does not answer. An attempt to connect ends by that, after
+    /// the time that ARP takes to find out (as in Linux); else it is as if the
+    /// segment was lost.
+    pub(crate) fn unresolved(&mut self, now: Instant) -> Events {
+        match self.state {
+            State::SynSent if self.heard_at.elapsed(now) + Duration::from_millis(1) >= UNRESOLVED_PATIENCE => {
+                self.fail(Failure::Unreachable)
+            }
+            State::Closed
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => Events::empty(),
+        }
     }
 
     /// Data, a FIN or a window probe was not answered in time.
@@ -103,7 +135,8 @@ impl<B: Backing> Connection<B> {
             Some(busy) => busy.persist_since,
             None => None,
         };
-        let is_tried_out = self.retries >= limit && self.user.timeout == 0 && !is_shut_alive;
+        let is_silent = is_under_way && since.is_some_and(|since| now.duration_since(since) >= SILENCE);
+        let is_tried_out = (self.retries >= limit || is_silent) && self.user.timeout == 0 && !is_shut_alive;
         if self.is_patience_over(now, since) || is_tried_out {
             return self.fail(Failure::TimedOut);
         }

@@ -23,6 +23,8 @@ pub(super) enum Next {
     /// A SYN that opens, with an initial sequence number if TIME-WAIT gave
     /// one.
     Syn(Option<SeqNum>),
+    /// A SYN that opens anew what is in TIME-WAIT, with data left to read.
+    SynAgain(u32),
     /// The last segment of a handshake.
     Establish(u32),
     /// No connection: a cookie comes back, or a reset is owed.
@@ -84,6 +86,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 state.recent = slot;
                 match self.in_backlog(&state, slot) {
                     Some(id) => Next::Backlog(id),
+                    None if segment.control == Some(Control::Syn) && state.may_be_reopened(slot, segment) => {
+                        Next::SynAgain(slot)
+                    }
                     None => self.input_connection(&mut state, now, slot, segment),
                 }
             }
@@ -102,6 +107,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 }
             }
             Next::Syn(iss) => self.input_syn(now, self.secret.table(tuple), tuple, segment, iss, listeners),
+            Next::SynAgain(slot) => self.input_syn_again(now, slot, tuple, segment, listeners),
             Next::Establish(slot) => self.establish(now, self.secret.table(tuple), slot, segment, listeners),
             Next::Closed => self.input_closed(now, self.secret.table(tuple), tuple, segment, listeners),
             Next::Backlog(id) => self.input_backlog(now, id, segment, listeners),
@@ -313,6 +319,35 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// own.
     pub(super) fn ts_value(&self, tuple: &Tuple, now: Instant) -> u32 {
         (now.as_millis() as u32).wrapping_add(self.secret.timestamp_offset(tuple))
+    }
+
+    /// A SYN for what is in TIME-WAIT still as a connection: that gives way, if
+    /// there is who would take the new one.
+    fn input_syn_again<'l>(
+        &self,
+        now: Instant,
+        slot: u32,
+        tuple: &Tuple,
+        segment: &Segment<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        if !listeners(tuple.local_port).is_some_and(Accept::has_room) {
+            return self.counters.syn_in_connection.count();
+        }
+        let mut state = self.state.borrow_mut();
+        // The listener may have called back.
+        if !state.may_be_reopened(slot, segment) {
+            return self.counters.reentered.count();
+        }
+        let Some(held) = state.connections.get_mut(slot) else { return };
+        let iss = held.machine.give_way();
+        let woken = held.wake_for(Events::CLOSED);
+        let gone = self.retire(&mut state, slot);
+        drop(state);
+        woken.wake();
+        drop(gone);
+        self.counters.time_wait_reused.count();
+        self.input_syn(now, self.secret.table(tuple), tuple, segment, Some(iss), listeners);
     }
 
     /// A SYN to a listener, maybe.

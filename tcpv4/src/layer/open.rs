@@ -11,7 +11,7 @@ use super::{ConnectionId, Owner, State, Tcp};
 use crate::connection::{Connection, Open, Passive};
 use crate::half_open::HalfOpen;
 use crate::listener::Accept;
-use crate::segment::{Marks, Segment};
+use crate::segment::{Ecn, Marks, Segment};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::wire::Options;
@@ -68,7 +68,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let own_scale = WindowScale::for_limit(settings.receive_limit as usize);
         let offers_ecn = cookie::offers_ecn(segment.options.timestamps, offset);
         let marks = if offers_ecn { Marks::ECE | Marks::CWR } else { Marks::empty() };
-        let syn = Segment { seq: segment.seq - 1, options: offer, marks, ..*segment };
+        let syn = Segment { seq: segment.seq - 1, options: offer, marks, ecn: Ecn::NotCapable, ..*segment };
         let mut half_open = HalfOpen::new(*tuple, ack - 1, (initial_window(&settings), own_scale), &syn, now);
         // The window of the SYN is lost; that of this segment is scaled.
         let bytes = offer.window_scale.unwrap_or_default().bytes(segment.window).min(0xffff);

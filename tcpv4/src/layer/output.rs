@@ -9,7 +9,7 @@ use super::open::MTU_UNKNOWN;
 use super::state::Woken;
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::Mss;
-use crate::connection::Budget;
+use crate::connection::{Budget, Events};
 use crate::reply::{Queue as _, Reply};
 use crate::segment::{Control, Purpose, Transmit};
 use crate::storage::Storage;
@@ -178,10 +178,32 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 Ok(()) | Err(_) => {}
             }
             self.count_written(transmit, written);
+            if written == Err(SendError::Unresolved)
+                && transmit.purpose == Purpose::Handshake
+                && self.ends_unresolved(now, id)
+            {
+                self.settle(now, id);
+                return Turn::Done;
+            }
             (is_sent, has_sent) = (true, true);
         }
         self.end_turn(now, id, segment.as_ref().filter(|_| is_sent));
         Turn::Done
+    }
+
+    /// The next hop does not answer: whether an attempt to connect ends by that.
+    fn ends_unresolved(&self, now: Instant, id: ConnectionId) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(held) = state.get_mut(id) else { return false };
+        let events = held.machine.unresolved(now);
+        let ends = events.contains(Events::FAILED);
+        if ends {
+            self.count_failure(held.machine.failure());
+        }
+        let woken = held.wake_for(events);
+        drop(state);
+        woken.wake();
+        ends
     }
 
     /// Who has the turn, unless it plainly has nothing to say.

@@ -10,6 +10,7 @@ use crate::connection::{Connection, Events, Settings};
 use crate::half_open::{HalfOpen, RETRIES};
 use crate::isn::Secret;
 use crate::reply::{Queue as _, Reply};
+use crate::segment::Segment;
 use crate::storage::{Limits, Storage, Timers};
 use crate::table::{Entry, Index, List, Slab, Slot, Tuple};
 use crate::time_wait::TimeWait;
@@ -281,6 +282,11 @@ impl<S: Storage> State<S> {
             self.storage.give_buffers(held.machine.into_buffers());
         }
         None
+    }
+
+    /// Whether `syn` opens anew what is in TIME-WAIT still as a connection.
+    pub(crate) fn may_be_reopened(&self, slot: u32, syn: &Segment<'_>) -> bool {
+        self.connections.get(slot).is_some_and(|held| held.indexed && held.machine.may_be_reopened_by(syn))
     }
 
     /// Counts what a connection holds by now.

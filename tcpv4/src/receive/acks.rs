@@ -18,15 +18,36 @@ pub(crate) enum Urgency {
     None,
     /// By the timer, or with the next segment.
     Delayed,
+    /// The same, and a segment was there that is smaller than a full one: its
+    /// sender may wait for the acknowledgement (Nagle's algorithm). So when all
+    /// is read, it is due, unless the reader is about to answer.
+    Small,
+    /// The same with two of those: no dialogue.
+    SmallTwice,
     /// Now.
     Now,
 }
+
+impl Urgency {
+    /// By the timer.
+    #[inline]
+    pub(crate) const fn is_delayed(self) -> bool {
+        match self {
+            Self::Delayed | Self::Small | Self::SmallTwice => true,
+            Self::None | Self::Now => false,
+        }
+    }
+}
+
+/// In place of a number of quick acknowledgements: none, since data goes both
+/// ways by turns, where waiting saves a segment.
+const DIALOGUE: u8 = u8::MAX;
 
 /// What decides when to acknowledge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct AckPolicy {
     pub(crate) due: Urgency,
-    /// Quick acknowledgements left.
+    /// Quick acknowledgements left, or [`DIALOGUE`].
     quick: u8,
     /// Data in a full segment of the peer's, as far as is known.
     pub(crate) peer_segment: u16,
@@ -72,10 +93,17 @@ impl AckPolicy {
         } else {
             self.smaller(size, last);
         }
-        let urgency = if self.quick > 0 || unacknowledged >= 2 * u32::from(self.peer_segment) {
+        let is_full = size.data.saturating_add(size.blocks) >= self.peer_segment;
+        let is_quick = self.quick > 0 && self.quick != DIALOGUE;
+        let urgency = if is_quick || unacknowledged >= 2 * u32::from(self.peer_segment) {
             Urgency::Now
-        } else {
+        } else if is_full {
             Urgency::Delayed
+        } else {
+            match self.due {
+                Urgency::None | Urgency::Delayed => Urgency::Small,
+                Urgency::Small | Urgency::SmallTwice | Urgency::Now => Urgency::SmallTwice,
+            }
         };
         self.due = self.due.max(urgency);
     }
@@ -97,12 +125,50 @@ impl AckPolicy {
         self.due = Urgency::Now;
     }
 
+    /// A reader took data; `drained` if all, of which `unacknowledged` bytes are
+    /// not acknowledged (as Linux: `tcp_cleanup_rbuf`).
+    pub(crate) fn read(&mut self, drained: bool, unacknowledged: u32) {
+        let is_due = match self.due {
+            Urgency::None | Urgency::Now => return,
+            Urgency::Delayed => false,
+            Urgency::Small => drained && self.quick != DIALOGUE,
+            Urgency::SmallTwice => drained,
+        };
+        if is_due || unacknowledged > u32::from(self.peer_segment) {
+            self.due = Urgency::Now;
+        }
+    }
+
+    /// Whether no quick acknowledgements are left, outside of a dialogue.
+    #[inline]
+    pub(crate) const fn is_used_up(&self) -> bool {
+        self.quick == 0
+    }
+
+    /// Quick acknowledgements from now on: the peer begins anew, or lacks some.
+    pub(crate) fn restart(&mut self) {
+        self.quick = QUICK;
+    }
+
+    /// The time of an acknowledgement came before an answer with data did: it is
+    /// no dialogue.
+    pub(crate) fn missed(&mut self) {
+        if self.quick == DIALOGUE {
+            self.quick = 0;
+        }
+        self.due = Urgency::Now;
+    }
+
     /// An acknowledgement was sent; `with_data` if data went with it, which is
-    /// the sign of a dialogue, where waiting saves a segment.
+    /// the sign of a dialogue.
     #[inline]
     pub(crate) fn sent(&mut self, with_data: bool) {
         if self.due != Urgency::None {
-            self.quick = if with_data { 0 } else { self.quick.saturating_sub(1) };
+            if with_data {
+                self.quick = DIALOGUE;
+            } else if self.quick != DIALOGUE {
+                self.quick = self.quick.saturating_sub(1);
+            }
         }
         self.due = Urgency::None;
     }

@@ -67,6 +67,13 @@ impl RttEstimator {
         self.backoff = self.backoff.saturating_add(1);
     }
 
+    /// One doubling less; `false` if there is none.
+    pub(crate) fn undo_back_off(&mut self) -> bool {
+        let has_backed_off = self.backoff > 0;
+        self.backoff = self.backoff.saturating_sub(1);
+        has_backed_off
+    }
+
     /// The peer answers again.
     pub(crate) fn reset_backoff(&mut self) {
         self.backoff = 0;

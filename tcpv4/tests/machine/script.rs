@@ -26,6 +26,8 @@ pub const TS_OFFSET: u32 = 77_000;
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub at: Instant,
+    /// What goes into the ECN field of the IPv4 header.
+    pub ecn: Ecn,
     pub bytes: Vec<u8>,
 }
 
@@ -139,7 +141,7 @@ impl Script {
             count += 1;
             assert!(count < 5_000, "never falls silent: {transmit:?}");
             for bytes in encode(&self.connection, &transmit) {
-                self.out.push_back(Sent { at: self.now, bytes });
+                self.out.push_back(Sent { at: self.now, ecn: transmit.ecn, bytes });
             }
             self.connection.transmitted(self.now, &transmit);
         }
