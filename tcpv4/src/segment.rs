@@ -186,6 +186,12 @@ pub(crate) enum Purpose {
 }
 
 impl Transmit {
+    /// How many segments it becomes.
+    #[inline]
+    pub(crate) fn pieces(&self) -> u32 {
+        self.gso_size.map_or(1, |size| self.len.div_ceil(u32::from(size.get())))
+    }
+
     /// Leaves the first `len` bytes of data; less than there are take what
     /// comes at the end with them.
     pub(crate) fn truncate(&mut self, len: u32) {

@@ -190,3 +190,35 @@ fn a_window_that_the_send_buffer_leaves_unused_stays() {
     }
     assert!(Some(s.connection.info().cwnd) < grown);
 }
+
+/// After a pause the window is small again, but slow start knows where it was
+/// (RFC 2861 §3, as Linux): three quarters of it.
+#[test]
+fn after_a_pause_slow_start_goes_on_to_three_quarters_of_the_window() {
+    let mut s = one_lost(Algorithm::NewReno);
+    s.run(100);
+    let mut next = 10_001;
+    let _ = s.inject(ack(next));
+    // A segment waits each time, so that it is the window that limits.
+    s.write(1000);
+    for round in 0..=20 {
+        if round < 20 {
+            s.write(s.connection.info().cwnd as usize);
+        }
+        s.discard();
+        s.run(100);
+        next += s.connection.info().outstanding;
+        let _ = s.inject(ack(next));
+    }
+    s.run(100);
+    next += s.connection.info().outstanding;
+    let _ = s.inject(ack(next));
+    assert_eq!(s.connection.info().unsent, 0);
+    let before = s.connection.info();
+    assert!(before.cwnd > 20_000 && before.ssthresh < Some(10_000), "{before:?}");
+    let rto = s.rto();
+    s.run(2 * rto);
+    s.write(1000);
+    let after = s.connection.info();
+    assert_eq!((after.cwnd, after.ssthresh), (10_000, Some(before.cwnd / 4 * 3)));
+}

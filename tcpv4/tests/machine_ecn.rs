@@ -4,6 +4,7 @@ mod machine;
 
 use machine::script::*;
 use tcpv4::connection::{Budget, Settings};
+use tcpv4::recovery::Phase;
 use tcpv4::segment::{Ecn, Marks};
 
 fn offering() -> Settings {
@@ -112,8 +113,7 @@ fn an_echo_slows_down_once_per_window_and_says_so() {
     s.run(100);
     let _ = s.inject(ack(1001).mark(Marks::ECE));
     let reduced = s.connection.info();
-    assert_eq!(reduced.ssthresh, Some(reduced.cwnd));
-    assert!(reduced.cwnd < 10_000);
+    assert_eq!(reduced.ssthresh, Some(7_000));
     for n in 2..=6 {
         let _ = s.inject(ack(n * 1000 + 1).mark(Marks::ECE));
     }
@@ -122,4 +122,153 @@ fn an_echo_slows_down_once_per_window_and_says_so() {
     while !s.out.is_empty() {
         s.expect(seg().exactly().len(1000));
     }
+}
+
+/// The peer says ECE until CWR reaches it, which goes out with what lies beyond
+/// the window that was marked: the acknowledgement of all of that has ECE still.
+#[test]
+fn a_mark_that_is_echoed_to_the_end_of_its_window_counts_once() {
+    let mut s = agreed();
+    s.write(60_000);
+    assert_eq!(s.discard(), 10);
+    s.run(100);
+    let _ = s.inject(ack(1001).mark(Marks::ECE));
+    let reduced = s.connection.info().ssthresh;
+    assert_eq!(reduced, Some(7_000));
+    for n in 2..=10 {
+        let _ = s.inject(ack(n * 1000 + 1).mark(Marks::ECE));
+    }
+    let _ = s.inject(ack(11_001));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+    // One of the next window counts again.
+    let _ = s.inject(ack(12_001).mark(Marks::ECE));
+    assert!(s.connection.info().ssthresh < reduced);
+}
+
+/// The same where the window came down for a loss.
+#[test]
+fn a_mark_beside_a_loss_counts_once() {
+    let mut s = agreed();
+    s.write(60_000);
+    s.discard();
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 5001)]).mark(Marks::ECE));
+    let reduced = s.connection.info().ssthresh;
+    assert_eq!(reduced, Some(7_000));
+    let _ = s.inject(ack(10_001).mark(Marks::ECE));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+}
+
+/// A mark is no guess about a loss: what came twice says nothing of it.
+#[test]
+fn what_came_twice_does_not_undo_a_mark() {
+    let mut s = agreed();
+    s.write(5_000);
+    s.discard();
+    s.run(100);
+    let _ = s.inject(ack(1001).mark(Marks::ECE));
+    let reduced = s.connection.info().ssthresh;
+    assert!(reduced.is_some());
+    // The tail loss probe.
+    s.run(210);
+    s.expect(seg().seq(4001).len(1000));
+    let _ = s.inject(ack(4001).sack(&[(4001, 5001)]).mark(Marks::ECE));
+    let _ = s.inject(ack(4001).sack(&[(4001, 5001), (4001, 5001)]));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+}
+
+#[test]
+fn a_loss_after_a_mark_neither_reduces_again_nor_is_the_mark_undone_with_it() {
+    let mut s = agreed();
+    s.write(60_000);
+    s.discard();
+    s.run(100);
+    let _ = s.inject(ack(1001).mark(Marks::ECE));
+    let reduced = s.connection.info().ssthresh;
+    s.discard();
+    let _ = s.inject(ack(1001).sack(&[(2001, 5001)]).mark(Marks::ECE));
+    s.expect(seg().seq(1001).len(1000));
+    assert_eq!((s.connection.info().phase, s.connection.info().ssthresh), (Phase::Recovery, reduced));
+    // It was only late.
+    s.run(50);
+    let _ = s.inject(ack(5001).mark(Marks::ECE));
+    let _ = s.inject(ack(6001).sack(&[(1001, 2001)]).mark(Marks::ECE));
+    assert_eq!((s.connection.info().phase, s.connection.info().ssthresh), (Phase::Reduced, reduced));
+}
+
+#[test]
+fn a_mark_in_recovery_keeps_what_it_calls_for() {
+    let mut s = agreed();
+    s.write(60_000);
+    s.discard();
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 5001)]));
+    let reduced = s.connection.info().ssthresh;
+    let _ = s.inject(ack(1).sack(&[(1001, 6001)]).mark(Marks::ECE));
+    let _ = s.inject(ack(6001));
+    let _ = s.inject(ack(7001).sack(&[(1, 1001)]));
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.ssthresh, info.lost), (Phase::Reduced, reduced, 0));
+}
+
+/// In proportion to what arrives (as Linux), not by silence at first.
+#[test]
+fn after_a_mark_the_window_comes_down_evenly() {
+    let mut s = agreed();
+    s.write(60_000);
+    s.discard();
+    s.run(100);
+    let mut sent = Vec::new();
+    for n in 1..=10 {
+        let _ = s.inject(ack(n * 1000 + 1).mark(Marks::ECE));
+        sent.push(s.discard());
+    }
+    assert!(sent.iter().all(|&sent| sent <= 1), "{sent:?}");
+    assert_eq!((sent[..5].iter().sum::<usize>(), sent[..9].iter().sum::<usize>()), (2, 6), "{sent:?}");
+    assert!((7_000..7_100).contains(&s.connection.info().cwnd));
+}
+
+#[test]
+fn a_timeout_is_told_of_too() {
+    let mut s = agreed();
+    s.write(1_000);
+    s.run(1_000);
+    assert_eq!(s.connection.info().phase, Phase::Loss);
+    s.discard();
+    let _ = s.inject(ack(1001));
+    s.write(1_000);
+    s.expect(seg().seq(1001).mark(Marks::CWR));
+}
+
+#[test]
+fn acknowledgements_probes_and_a_lone_fin_are_not_capable() {
+    let mut s = agreed();
+    let _ = s.inject(data(1, 10));
+    assert_eq!(s.expect(seg().ack(11).len(0)).ecn, Ecn::NotCapable);
+    s.write(1_000);
+    assert_eq!(s.expect(seg().len(1000)).ecn, Ecn::Capable0);
+    s.run(400);
+    assert_eq!(s.expect(seg().seq(1).len(1000)).ecn, Ecn::NotCapable, "a tail loss probe");
+    let _ = s.inject(seg().seq(11).ack(1001).win(0));
+    s.write(1_000);
+    s.run(400);
+    s.discard();
+    let rto = s.rto();
+    s.run(rto + 1);
+    assert_eq!(s.expect(seg().seq(1000).len(0)).ecn, Ecn::NotCapable, "a window probe");
+    let _ = s.inject(seg().seq(11).ack(1001));
+    s.discard();
+    let _ = s.inject(seg().seq(11).ack(2001));
+    s.close();
+    assert_eq!(s.expect(seg().fin()).ecn, Ecn::NotCapable);
+}
+
+#[test]
+fn nothing_is_capable_without_agreement() {
+    let mut s = Script::established();
+    s.write(2_000);
+    assert_eq!(s.expect(seg().len(1000)).ecn, Ecn::NotCapable);
+    assert_eq!(s.expect(seg().len(1000)).ecn, Ecn::NotCapable);
+    let mut s = Script::connecting(&offering());
+    assert_eq!(s.expect(seg().syn().mark(Marks::ECE | Marks::CWR)).ecn, Ecn::NotCapable, "RFC 3168 §6.1.1");
 }

@@ -235,3 +235,90 @@ fn a_part_of_a_burst_that_was_lost_again_is_noticed_by_itself() {
     s.expect_at(200, seg().seq(1).len(1000));
     s.silent();
 }
+
+/// RFC 8985 §6.2, step 4 counts segments, not bytes.
+#[test]
+fn three_small_segments_are_three() {
+    for small in [3, 2] {
+        let mut s = Script::open(&nodelay());
+        for _ in 0..6 {
+            s.write(100);
+            s.run(1);
+        }
+        s.discard();
+        s.run(100);
+        let _ = s.inject(ack(1).sack(&[(101, 101 + 100 * small)]));
+        assert_eq!(s.discard(), usize::from(small == 3));
+    }
+}
+
+fn nodelay() -> Start {
+    let mut settings = Settings::default();
+    settings.nodelay = true;
+    Start { settings, ..Start::default() }
+}
+
+/// RFC 6675 §4, NextSeg: what is new waits, though it is small enough for what the
+/// window leaves.
+#[test]
+fn nothing_new_overtakes_what_was_lost() {
+    let mut s = Script::open(&nodelay());
+    s.write(9_500);
+    s.write(500);
+    assert_eq!(s.discard(), 11);
+    s.write(100);
+    s.run(100);
+    // 2,500 bytes have arrived: two of those that are missing may go.
+    let _ = s.inject(ack(1).sack(&[(3001, 5001), (9501, 10_001)]));
+    s.expect(seg().seq(1).len(1000));
+    s.expect(seg().seq(1001).len(1000));
+    s.silent();
+}
+
+/// Below the target it grows back by what arrives, not beyond.
+#[test]
+fn recovery_aims_at_the_threshold() {
+    let mut s = flying(&Start::default(), 10);
+    s.write(20_000);
+    s.run(100);
+    // Five are under way, seven is the target.
+    let _ = s.inject(ack(1).sack(&[(1001, 5001)]));
+    s.expect(seg().seq(1).len(1000));
+    s.expect(seg().seq(10_001).len(1000));
+    s.silent();
+}
+
+/// A later one has overtaken it; its blocks are news all the same.
+#[test]
+fn blocks_of_an_overtaken_acknowledgement_count() {
+    let mut s = flying(&Start::default(), 10);
+    s.run(100);
+    let _ = s.inject(ack(3001));
+    let _ = s.inject(ack(1001).sack(&[(2001, 2501)]));
+    s.silent();
+    let _ = s.inject(ack(2001).sack(&[(4001, 8001)]));
+    s.expect(seg().seq(3001).len(1000));
+    s.silent();
+    assert_eq!(s.connection.info().phase, Phase::Recovery);
+}
+
+/// Without SACK: the duplicates have told of what arrived, the acknowledgement
+/// that follows tells of a segment more.
+#[test]
+fn what_duplicates_told_of_counts_once() {
+    let mut s = flying(&reno(), 10);
+    s.write(40_000);
+    s.run(100);
+    let _ = s.inject(ack(10_001));
+    assert_eq!(s.discard(), 20);
+    s.run(100);
+    for _ in 0..3 {
+        let _ = s.inject(ack(10_001));
+    }
+    assert_eq!(s.discard(), 3, "two by limited transmit, and what is missing");
+    // Of 22 under way two have arrived since, for which 14/22 may follow; but what
+    // is missing now goes at once (RFC 6582 §3.2, step 3).
+    let _ = s.inject(ack(14_001));
+    s.expect(seg().seq(14_001).len(1000));
+    s.silent();
+}

@@ -42,6 +42,7 @@ fn a_timeout_proven_spurious_by_what_arrives_is_undone() {
     let before = s.connection.info();
     s.run(208);
     s.discard();
+    let rto = s.rto();
     s.run(400);
     assert_eq!(s.connection.info().phase, Phase::Loss);
     s.discard();
@@ -50,6 +51,7 @@ fn a_timeout_proven_spurious_by_what_arrives_is_undone() {
     let after = s.connection.info();
     assert_eq!((after.phase, after.lost), (Phase::Open, 0));
     assert!(after.cwnd >= before.cwnd);
+    assert_eq!(s.rto(), rto, "the back-off ends too");
 }
 
 #[test]
@@ -160,4 +162,160 @@ fn every_retransmission_must_have_been_needless() {
     let info = s.connection.info();
     assert_eq!(info.ssthresh, None);
     assert!(info.cwnd >= before, "{info:?}");
+}
+
+/// One that fires in fast recovery says nothing of the loss that this is about
+/// (RFC 5682 §3.1, step 1; as Linux).
+#[test]
+fn a_timeout_in_recovery_is_not_undone_with_the_recovery() {
+    let mut s = flying(&Start::default(), 10);
+    s.write(20_000);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 10_001)]));
+    assert_eq!(s.connection.info().phase, Phase::Recovery);
+    let reduced = s.connection.info().ssthresh;
+    while s.connection.info().timeouts == 0 {
+        s.run(5);
+    }
+    s.discard();
+    // What was sent beside the retransmission was held up; that itself is lost.
+    let _ = s.inject(ack(1).sack(&[(1001, 12_001)]));
+    let info = s.connection.info();
+    assert!(info.ssthresh.is_some() && info.ssthresh <= reduced, "{info:?}");
+}
+
+/// What the network doubled was never sent again here: it accounts for no
+/// retransmission.
+#[test]
+fn what_the_network_doubled_undoes_nothing() {
+    let mut s = flying(&Start::default(), 10);
+    s.write(20_000);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 10_001)]));
+    let reduced = s.connection.info().ssthresh;
+    assert!(reduced.is_some());
+    let _ = s.inject(ack(1).sack(&[(5001, 6001), (1001, 10_001)]));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+    let _ = s.inject(ack(10_001));
+    let _ = s.inject(ack(10_001).sack(&[(5001, 6001)]));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+}
+
+/// Between two that were sent again lies one that was not.
+#[test]
+fn what_was_sent_once_between_what_was_sent_twice_undoes_nothing() {
+    let mut s = flying(&Start::default(), 10);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 2001), (3001, 10_001)]));
+    s.expect(seg().seq(1));
+    s.expect(seg().seq(2001));
+    let reduced = s.connection.info().ssthresh;
+    let _ = s.inject(ack(1).sack(&[(1001, 2001), (1001, 2001), (3001, 10_001)]));
+    let _ = s.inject(ack(10_001).sack(&[(1, 1001)]));
+    assert_eq!(s.connection.info().ssthresh, reduced);
+}
+
+/// The network doubles what was once sent again: more came twice than was sent
+/// twice, so that there is nothing to learn from it.
+#[test]
+fn what_comes_twice_long_after_undoes_nothing() {
+    for doubled in [(1, 1001), (28_001, 29_001)] {
+        let mut s = flying(&Start::default(), 10);
+        s.run(100);
+        let _ = s.inject(ack(1).sack(&[(1001, 10_001)]));
+        s.discard();
+        s.run(100);
+        let _ = s.inject(ack(10_001));
+        let reduced = s.connection.info().ssthresh;
+        for n in 0..20 {
+            s.write(1000);
+            s.run(100);
+            let _ = s.inject(ack(11_001 + 1000 * n));
+        }
+        s.write(1000);
+        let _ = s.inject(ack(30_001).sack(&[doubled]));
+        assert_eq!(s.connection.info().ssthresh, reduced);
+    }
+}
+
+/// After a timeout without SACK and timestamps: the acknowledgement of what was
+/// sent again, be it of the original. Something new is sent then (RFC 5682 §2.1,
+/// step 2b), twenty thousand bytes of which wait.
+fn asking(start: &Start) -> Script {
+    let mut s = flying(start, 10);
+    s.write(20_000);
+    // The tail loss probe, with SACK.
+    s.run(250);
+    s.discard();
+    while s.connection.info().timeouts == 0 {
+        s.run(5);
+    }
+    s.expect(seg().seq(1).len(1000));
+    s.silent();
+    s.run(50);
+    let _ = s.inject(ack(1001));
+    s
+}
+
+#[test]
+fn a_timeout_without_any_option_is_judged_by_new_data() {
+    let mut s = asking(&reno());
+    s.expect(seg().seq(10_001).len(1000));
+    s.expect(seg().seq(11_001).len(1000));
+    s.silent();
+    // Of the second nothing was sent but the original.
+    let _ = s.inject(ack(2001));
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.ssthresh, info.lost), (Phase::Open, None, 0));
+    assert!(info.cwnd >= 10_000, "{info:?}");
+}
+
+#[test]
+fn a_duplicate_that_new_data_brings_shows_that_the_timeout_was_genuine() {
+    let mut s = asking(&reno());
+    assert_eq!(s.discard(), 2);
+    s.run(100);
+    let _ = s.inject(ack(1001));
+    assert_eq!(s.connection.info().phase, Phase::Loss);
+    s.expect(seg().seq(1001).len(1000));
+    s.silent();
+    let _ = s.inject(ack(1001));
+    s.expect(seg().seq(2001).len(1000));
+    s.silent();
+    let _ = s.inject(ack(2001));
+    assert_eq!(s.connection.info().ssthresh, Some(7_000));
+}
+
+#[test]
+fn with_sack_new_data_is_sent_first_as_well() {
+    let mut s = asking(&Start::default());
+    s.expect(seg().seq(11_001).len(1000));
+    s.discard();
+    let mut genuine = asking(&Start::default());
+    genuine.discard();
+    let _ = s.inject(ack(2001));
+    assert_eq!((s.connection.info().phase, s.connection.info().ssthresh), (Phase::Open, None));
+    let _ = genuine.inject(ack(1001).sack(&[(11_001, 12_001)]));
+    assert_eq!(genuine.connection.info().phase, Phase::Loss);
+    genuine.expect(seg().seq(1001).len(1000));
+}
+
+/// Nothing new to send: what is taken for lost is repeated, and nothing is
+/// concluded from later acknowledgements.
+#[test]
+fn without_new_data_the_first_answer_alone_is_judged() {
+    for start in [reno(), Start::default()] {
+        let mut s = flying(&start, 10);
+        s.run(250);
+        while s.connection.info().timeouts == 0 {
+            s.run(5);
+        }
+        s.discard();
+        let _ = s.inject(ack(1001));
+        s.expect(seg().seq(1001).len(1000));
+        s.expect(seg().seq(2001).len(1000));
+        s.silent();
+        let _ = s.inject(if start.sack { ack(1001).sack(&[(5001, 6001)]) } else { ack(6001) });
+        assert_eq!((s.connection.info().phase, s.connection.info().ssthresh), (Phase::Loss, Some(7_000)));
+    }
 }

@@ -104,3 +104,16 @@ fn a_probe_does_not_lengthen_a_user_timeout() {
     s.run(20);
     assert_eq!(s.failure(), Some(Failure::TimedOut));
 }
+
+/// RFC 8985 §7.4.2: only a report of the probe itself says that it was needless.
+#[test]
+fn a_report_of_something_else_does_not_excuse_a_probe() {
+    let mut s = flying(&Start::default(), 3);
+    s.run(250);
+    s.discard();
+    let _ = s.inject(ack(3001).sack(&[(1, 1001)]));
+    s.write(10_000);
+    s.discard();
+    let _ = s.inject(ack(4001));
+    assert!(s.connection.info().ssthresh.is_some());
+}

@@ -107,3 +107,103 @@ fn a_timeout_spares_what_was_just_sent() {
     s.silent();
     assert_eq!(s.connection.info().lost, 1000, "the second segment; the third was sent 10 ms ago");
 }
+
+/// What had been SACKed before the timeout opens no window when the hole before it
+/// is filled (RFC 3465 §2.3).
+#[test]
+fn a_hole_that_is_filled_after_a_timeout_is_no_burst() {
+    let mut s = Script::open(&Start { scale: Some(7), window: 60_000, ..Start::default() });
+    let mut next = 1u32;
+    for _ in 0..4 {
+        let cwnd = s.connection.info().cwnd;
+        s.write(cwnd as usize);
+        s.discard();
+        next += cwnd;
+        s.run(100);
+        let _ = s.inject(ack(next));
+    }
+    s.write(100_000);
+    assert_eq!(s.discard(), 100);
+    s.run(100);
+    let _ = s.inject(ack(next).sack(&[(next + 1000, next + 100_000)]));
+    assert_eq!(s.discard(), 1);
+    while s.connection.info().timeouts == 0 {
+        s.run(5);
+    }
+    assert_eq!((s.connection.info().cwnd, s.discard()), (1000, 1));
+    s.write(31_000);
+    s.run(100);
+    let _ = s.inject(ack(next + 100_000));
+    assert_eq!((s.discard(), s.connection.info().cwnd), (2, 2_000));
+}
+
+/// The same without SACK, where only the peer knows what it has.
+#[test]
+fn after_a_timeout_an_acknowledgement_counts_as_a_segment() {
+    let mut s = flying(&reno(), 10);
+    s.write(20_000);
+    s.run(310);
+    s.expect(seg().seq(1));
+    s.run(100);
+    let _ = s.inject(ack(10_001));
+    assert_eq!((s.discard(), s.connection.info().cwnd), (2, 2_000));
+}
+
+/// As Linux: for what is under way the window came down already.
+#[test]
+fn a_timeout_in_recovery_keeps_the_threshold() {
+    let mut s = flying(&Start::default(), 10);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 10_001)]));
+    let reduced = s.connection.info().ssthresh;
+    assert_eq!(reduced, Some(7_000));
+    while s.connection.info().timeouts == 0 {
+        s.run(5);
+    }
+    assert_eq!((s.connection.info().phase, s.connection.info().ssthresh), (Phase::Loss, reduced));
+}
+
+/// RFC 5681 §3.1: "retransmitted at least once already", so the threshold stays.
+#[test]
+fn a_second_timeout_of_the_same_data_keeps_the_threshold() {
+    let mut s = flying(&reno(), 10);
+    s.run(310);
+    let reduced = s.connection.info().ssthresh;
+    assert_eq!((reduced, s.discard()), (Some(7_000), 1));
+    s.run(600);
+    assert_eq!((s.connection.info().timeouts, s.connection.info().ssthresh), (2, reduced));
+    // The first arrives, the next is lost again.
+    let _ = s.inject(ack(1001));
+    s.run(2_000);
+    assert!(s.connection.info().ssthresh < reduced, "a timeout of other data counts");
+}
+
+/// The echo of a retransmission is a round trip, which ends the back-off
+/// (RFC 7323 §4.1).
+#[test]
+fn the_echo_of_a_retransmission_is_a_sample() {
+    let mut s = Script::open(&Start { ts: true, sack: false, ..Start::default() });
+    let rto = s.rto();
+    s.write(988);
+    s.run(rto + 1);
+    assert_eq!(s.discard(), 2);
+    assert_eq!(s.rto(), 2 * rto);
+    let again = s.own_ts() - 1;
+    s.run(99);
+    let _ = s.inject(ack(989).ts((501, again)));
+    assert!(s.rto() <= rto, "{}", s.rto());
+}
+
+/// How often a closed window had to be probed says nothing of the path.
+#[test]
+fn the_back_off_ends_when_a_closed_window_opens() {
+    let mut s = Script::established();
+    let rto = s.rto();
+    let _ = s.inject(ack(1).win(0));
+    s.write(1000);
+    s.run(20 * rto);
+    assert!(s.discard() > 3 && s.rto() > 8 * rto);
+    let _ = s.inject(ack(1));
+    s.expect(seg().seq(1).len(1000));
+    assert_eq!(s.rto(), rto);
+}

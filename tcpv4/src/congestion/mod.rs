@@ -14,6 +14,11 @@ use cubic::Cubic;
 use new_reno::NewReno;
 
 /// The congestion control algorithms.
+///
+/// With a second of idleness a connection gives up what its algorithm has learnt
+/// of the path, as W_max and the least round trip, and what RACK has of
+/// reordering; the window and the slow start threshold stay. Linux keeps all:
+/// here it is the price of small idle connections.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Algorithm {
     /// CUBIC (RFC 9438). The first slow start ends by HyStart++ (RFC 9406) when
@@ -67,7 +72,7 @@ impl Cwnd {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ack {
     pub(crate) now: Instant,
-    /// Bytes newly acknowledged, cumulatively.
+    /// Bytes that have arrived, as it tells for the first time.
     pub(crate) acked: u32,
     /// A round trip measured with it.
     pub(crate) rtt: Option<Duration>,

@@ -8,7 +8,7 @@ use super::timers::Timer;
 use super::{Connection, Events, Flags};
 use crate::SeqNum;
 use crate::buffer::{Backing, Side};
-use crate::recovery::TailProbe;
+use crate::recovery::{Phase, TailProbe};
 use crate::segment::Segment;
 
 /// What an acknowledgement tells.
@@ -24,11 +24,13 @@ pub(super) struct News {
     pub(super) newest_rtt: Option<Duration>,
     /// The own clock in milliseconds, as echoed.
     pub(super) echo: Option<u32>,
-    /// Something arrived that was sent only once.
+    /// Something arrived that was sent only once, before the phase of recovery
+    /// began.
     pub(super) has_original: bool,
-    /// What is reported to have arrived twice (D-SACK): its end, and how many
-    /// bytes.
-    pub(super) duplicate: Option<(SeqNum, u32)>,
+    /// Something arrived that was sent again; perhaps the original.
+    pub(super) has_resent: bool,
+    /// What is reported to have arrived twice.
+    pub(super) duplicate: Option<Duplicate>,
     /// It tells nothing, not even a window (RFC 5681 §2).
     pub(super) is_duplicate_ack: bool,
     /// Congestion marks are echoed.
@@ -37,11 +39,21 @@ pub(super) struct News {
     pub(super) outstanding: u32,
 }
 
+/// What is reported to have arrived twice (D-SACK, RFC 2883).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Duplicate {
+    pub(super) start: SeqNum,
+    pub(super) end: SeqNum,
+    /// It may have been sent twice; else the network has doubled it.
+    pub(super) is_resent: bool,
+}
+
 impl<B: Backing> Connection<B> {
     /// Takes the acknowledgement `ack`, which [may be
     /// genuine](crate::send::SendWindow::accepts).
     pub(super) fn acknowledged(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum) -> Events {
         if ack.before(self.snd.una) {
+            self.acknowledged_before(now, segment, ack);
             return Events::empty();
         }
         let has_new_window = self.snd.update(segment);
@@ -91,24 +103,39 @@ impl<B: Backing> Connection<B> {
         }
     }
 
+    /// A later acknowledgement has overtaken this one, whose SACK blocks may
+    /// tell something new all the same (as Linux).
+    fn acknowledged_before(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum) {
+        let outstanding = self.snd.outstanding();
+        let has_blocks = self.flags.contains(Flags::SACK) && !segment.options.sack.is_empty();
+        if has_blocks && outstanding > 0 && self.state.can_send() {
+            let mut news = News { outstanding, ..News::default() };
+            self.learn(now, segment, ack, &mut news);
+            self.recover(now, &news);
+        }
+    }
+
     /// Compares with what was sent.
     fn learn(&mut self, now: Instant, segment: &Segment<'_>, ack: SeqNum, news: &mut News) {
         let una = self.snd.una;
-        news.acked = ack.since(una);
+        let new_una = una.later(ack);
+        news.acked = new_una.since(una);
+        news.duplicate = self.duplicate(segment.options.sack.as_slice(), ack);
         if self.flags.contains(Flags::TIMESTAMPS) {
             news.echo = segment.options.timestamps.map(|ts| ts.echo.wrapping_sub(self.ts.offset));
         }
         let busy = self.busy.get_or_default();
+        let recover = busy.recovery.recover;
         let rack = &mut busy.recovery.rack;
-        let (mut oldest, mut newest, mut is_ambiguous) = (None, None, false);
+        let (mut oldest, mut newest) = (None, None);
         let echo = news.echo;
         let mut arrived = |record: &crate::send::Record| {
             news.delivered += record.len;
             rack.delivered(now, record, echo);
             if record.retransmitted {
-                is_ambiguous = true;
+                news.has_resent = true;
             } else {
-                news.has_original = true;
+                news.has_original |= record.end().before_eq(recover);
                 oldest.get_or_insert(record.sent_at);
                 newest = Some(newest.map_or(record.sent_at, |newest: Instant| newest.max(record.sent_at)));
             }
@@ -117,26 +144,43 @@ impl<B: Backing> Connection<B> {
             busy.scoreboard.acknowledged(ack, &mut arrived);
         }
         if self.flags.contains(Flags::SACK) && !segment.options.sack.is_empty() {
-            let blocks = segment.options.sack.as_slice();
-            if let Some(first) = blocks.first().filter(|_| is_duplicate_report(blocks, ack)) {
-                // Only what may have been sent twice counts (RFC 2883 §4).
-                if first.start.after_eq(una - self.snd.max_wnd) && first.end.before_eq(self.snd.nxt) {
-                    news.duplicate = Some((first.end, first.end.since(first.start)));
-                }
-            }
-            for block in blocks {
+            for block in segment.options.sack.as_slice() {
                 let is_sane = block.start.before(block.end)
                     && block.start.after_eq(ack)
                     && block.end.before_eq(self.snd.nxt);
                 if is_sane {
-                    busy.scoreboard.sack(block.start, block.end, &mut arrived);
+                    // Of one that was overtaken, part may be acknowledged.
+                    busy.scoreboard.sack(block.start.later(new_una), block.end, &mut arrived);
                 }
             }
         }
-        if !is_ambiguous {
+        if !news.has_resent {
             news.rtt = oldest.map(|sent_at| now.duration_since(sent_at));
             news.newest_rtt = newest.map(|sent_at| now.duration_since(sent_at));
         }
+    }
+
+    /// What the first of `blocks` reports to have arrived twice, if it does.
+    fn duplicate(&mut self, blocks: &[crate::wire::SackBlock], ack: SeqNum) -> Option<Duplicate> {
+        if !self.flags.contains(Flags::SACK) || !is_duplicate_report(blocks, ack) {
+            return None;
+        }
+        let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let first = blocks.first()?;
+        // Only what may have been sent twice counts (RFC 2883 §4).
+        if first.start.before(una - self.snd.max_wnd) || first.end.after(nxt) {
+            return None;
+        }
+        let (start, end) = (first.start, first.end);
+        let mss = u32::from(self.mss);
+        let busy = self.busy.get_or_default();
+        // What is acknowledged is not known any more one by one; but as a whole
+        // no more came twice than was sent again (as Linux).
+        let unreported = &mut busy.recovery.unreported;
+        let left = unreported.checked_sub(end.since(start).div_ceil(mss));
+        *unreported = left.unwrap_or(*unreported);
+        let is_resent = left.is_some() && (start.before(una) || busy.scoreboard.is_resent(start));
+        Some(Duplicate { start, end, is_resent })
     }
 
     /// Moves SND.UNA, and forgets what the peer has.
@@ -202,10 +246,11 @@ impl<B: Backing> Connection<B> {
         }
         let Some(busy) = self.busy.get() else { return };
         let recovery = &busy.recovery;
-        if recovery.phase != crate::recovery::Phase::Open
-            || recovery.tail_probe.is_under_way()
-            || busy.scoreboard.sacked() > 0
-        {
+        let is_calm = match recovery.phase {
+            Phase::Open | Phase::Reduced => true,
+            Phase::Recovery | Phase::Loss => false,
+        };
+        if !is_calm || recovery.tail_probe.is_under_way() || busy.scoreboard.sacked() > 0 {
             return;
         }
         let is_lone = self.snd.outstanding() <= u32::from(self.mss);

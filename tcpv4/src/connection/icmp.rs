@@ -79,7 +79,7 @@ impl<B: Backing> Connection<B> {
         if busy.scoreboard.mark_lost(|record| record.len > u32::from(self.mss)) > 0 {
             busy.recovery.phase = Phase::Loss;
             busy.recovery.recover = nxt;
-            busy.recovery.watch_timeout = false;
+            busy.recovery.watch = crate::recovery::Watch::Off;
             busy.recovery.undo.forget();
             busy.recovery.tail_probe.reset();
         }

@@ -12,6 +12,7 @@ use crate::SeqNum;
 use crate::buffer::{Backing, Bytes, Side};
 use crate::congestion::Cwnd;
 use crate::receive::Urgency;
+use crate::recovery::Watch;
 use crate::segment::{Control, Ecn, Marks, Purpose, Transmit};
 use crate::wire::{Options, SackBlocks, Timestamps, nonzero};
 
@@ -184,10 +185,21 @@ impl<B: Backing> Connection<B> {
         let busy = self.busy.get();
         let is_probe_due = busy.is_some_and(|busy| busy.recovery.tail_probe.is_due);
         let has_lost = busy.is_some_and(|busy| busy.scoreboard.has_lost());
-        if has_lost && let Some(lost) = self.due_lost(now, &sizes) {
-            return Some(lost);
+        // F-RTO asks with something new (RFC 5682 §2.1, step 2b).
+        let is_new_first = busy.is_some_and(|busy| busy.recovery.watch == Watch::NewData);
+        if has_lost && !is_new_first {
+            // Nothing new overtakes it, though that be small enough for what the
+            // window leaves (RFC 6675 §4, NextSeg).
+            return self.due_lost(now, &sizes);
         }
         let new = self.due_new(now, &sizes, budget.mtu, is_probe_due);
+        if new.is_none() && has_lost {
+            let lost = self.due_lost(now, &sizes);
+            if lost.is_some() {
+                self.busy.get_or_default().recovery.watch = Watch::Off;
+            }
+            return lost;
+        }
         if new.is_none() && is_probe_due {
             return self.due_tail(now, &sizes);
         }
@@ -218,12 +230,15 @@ impl<B: Backing> Connection<B> {
     }
 
     /// What was lost.
-    fn due_lost(&self, now: Instant, sizes: &Sizes) -> Option<Transmit> {
-        let busy = self.busy.get()?;
-        let lost = busy.scoreboard.first_lost()?;
+    fn due_lost(&mut self, now: Instant, sizes: &Sizes) -> Option<Transmit> {
         let room = self.congestion_room();
-        let is_lone = busy.scoreboard.pipe(self.snd.outstanding()) == 0;
+        let (outstanding, nxt) = (self.snd.outstanding(), self.snd.nxt);
+        let busy = self.busy.get_mut()?;
+        let lost = busy.scoreboard.first_lost()?;
+        let is_lone = busy.scoreboard.pipe(outstanding) == 0;
         if !is_lone && room < sizes.mss.min(lost.len) {
+            // It is the congestion window that limits.
+            busy.limited = Some(nxt);
             return None;
         }
         // A shrunk window holds it back, but for the first (RFC 9293 §3.8.6).

@@ -20,24 +20,25 @@ impl<B: Backing> Connection<B> {
     pub(super) fn recover(&mut self, now: Instant, news: &News) {
         self.take_rtt(now, news);
         self.check_path_probe();
-        let has_sack = self.flags.contains(Flags::SACK);
         let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
+        let mut news = *news;
         let mut recoverer = self.recoverer();
         if news.acked > 0 {
             recoverer.busy.recovery.stalled_since = None;
         }
-        let is_undone = recoverer.check_spurious(news, has_sack);
-        recoverer.check_tail_probe(news);
-        recoverer.end_phase(has_sack);
-        let (lost, next) = if has_sack {
+        recoverer.settle(&mut news);
+        let is_undone = recoverer.check_spurious(&news);
+        recoverer.check_tail_probe(&news);
+        recoverer.end_phase();
+        let (lost, next) = if recoverer.has_sack {
             recoverer.detect_by_time(now, srtt)
         } else {
-            (recoverer.detect_by_count(news), None)
+            (recoverer.detect_by_count(&news), None)
         };
         // The sender says CWR whatever it slowed down for (RFC 3168 §6.1.2).
         let mut is_reduced = lost > 0 && recoverer.begin_recovery();
-        is_reduced |= news.is_marked && recoverer.reduce();
-        recoverer.set_window(now, news, lost, srtt);
+        is_reduced |= recoverer.check_mark(&news);
+        recoverer.set_window(now, &news, lost, srtt);
         if is_undone {
             self.rtt.reset_backoff();
         }
@@ -48,8 +49,10 @@ impl<B: Backing> Connection<B> {
     }
 
     fn recoverer(&mut self) -> Recoverer<'_, B> {
+        let busy = self.busy.get_or_default();
+        let had_timeout = busy.recovery.phase == Phase::Loss;
         Recoverer {
-            busy: self.busy.get_or_default(),
+            busy,
             window: &mut self.window,
             una: self.snd.una,
             nxt: self.snd.nxt,
@@ -57,6 +60,8 @@ impl<B: Backing> Connection<B> {
             algorithm: self.algorithm,
             rto: self.rtt.rto(),
             is_full: self.flags.contains(Flags::FULL),
+            has_sack: self.flags.contains(Flags::SACK),
+            had_timeout,
         }
     }
 
@@ -119,17 +124,26 @@ impl<B: Backing> Connection<B> {
         busy.scoreboard.forget_assumed();
         let recovery = &mut busy.recovery;
         recovery.stalled_since = recovery.stalled_since.or(first.map(|first| first.sent_at));
-        let is_again = recovery.phase == Phase::Loss && recovery.recover.after(una) && self.retries > 0;
-        recovery.watch_timeout = !is_again;
+        recovery.watch = recovery.watch_of_timeout();
         recovery.tail_probe.reset();
-        if !is_again {
-            if matches!(recovery.phase, Phase::Open | Phase::Reduced) {
-                let prior = Prior { cwnd: self.window.cwnd, ssthresh: self.window.ssthresh };
-                recovery.undo.remember(prior, una);
-            }
+        // What is under way has slowed the sender down already, whether by the
+        // timer, by acknowledgements or by a mark: as Linux, once for a window of
+        // data. (By the letter of RFC 5681 §3.1, equation 4, a timeout after a fast
+        // retransmit would count again.)
+        let is_reduced = match recovery.phase {
+            Phase::Open => false,
+            Phase::Loss => self.retries > 0,
+            Phase::Recovery | Phase::Reduced => true,
+        };
+        let Cwnd { cwnd, ssthresh } = self.window;
+        if !(is_reduced && recovery.recover.after(una)) {
+            recovery.undo.remember(Prior { cwnd, ssthresh, is_marked: false });
             let window = self.window;
             self.window.ssthresh = busy.control(self.algorithm).congested(&window, outstanding, mss);
+        } else if recovery.phase == Phase::Reduced {
+            recovery.undo.remember(Prior { cwnd: ssthresh, ssthresh, is_marked: true });
         }
+        self.flags.insert(Flags::CWR_OWED);
         busy.recovery.phase = Phase::Loss;
         busy.recovery.recover = nxt;
         busy.recovery.duplicate_acks = 0;
@@ -153,4 +167,8 @@ struct Recoverer<'a, B: Backing> {
     rto: Duration,
     /// A writer waits for room in the send buffer.
     is_full: bool,
+    has_sack: bool,
+    /// Before the acknowledgement came, what the timer took for lost was being
+    /// repeated.
+    had_timeout: bool,
 }

@@ -60,7 +60,7 @@ impl Counts {
     /// A segment goes out.
     #[inline]
     pub(super) fn sent(&mut self, transmit: &Transmit) {
-        let pieces = transmit.gso_size.map_or(1, |size| transmit.len.div_ceil(u32::from(size.get())));
+        let pieces = transmit.pieces();
         let with_data = if transmit.len > 0 { pieces } else { 0 };
         self.data_segments_sent = self.data_segments_sent.wrapping_add(with_data);
         match transmit.purpose {

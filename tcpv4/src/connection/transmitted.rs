@@ -6,7 +6,6 @@ use super::stamp::Stamp;
 use super::timers::Timer;
 use super::{Connection, Flags};
 use crate::buffer::{Backing, Side};
-use crate::recovery::Phase;
 use crate::segment::{Marks, Purpose, Transmit};
 
 impl<B: Backing> Connection<B> {
@@ -53,10 +52,8 @@ impl<B: Backing> Connection<B> {
         let end = transmit.end();
         let len = end.since(transmit.seq);
         let busy = self.busy.get_or_default();
-        busy.scoreboard.sent(now, transmit.seq, len);
-        if busy.recovery.phase == Phase::Recovery {
-            busy.recovery.prr.sent(len);
-        }
+        busy.scoreboard.sent(now, transmit.seq, len, transmit.pieces());
+        busy.recovery.sent(len);
         if busy.recovery.tail_probe.is_due {
             busy.recovery.tail_probe.sent(end, false);
             self.arm_retransmit(now);
@@ -94,10 +91,9 @@ impl<B: Backing> Connection<B> {
         self.path_probe_lost(now, start, end);
         let busy = self.busy.get_or_default();
         busy.scoreboard.retransmitted(now, start, end);
-        busy.recovery.undo.retransmitted(Self::millis(now), len);
-        if busy.recovery.phase == Phase::Recovery {
-            busy.recovery.prr.sent(len);
-        }
+        busy.recovery.unreported = busy.recovery.unreported.saturating_add(transmit.pieces());
+        busy.recovery.undo.retransmitted(Self::millis(now), start, end);
+        busy.recovery.sent(len);
         if transmit.purpose == Purpose::TailProbe {
             busy.recovery.tail_probe.sent(nxt, true);
         }

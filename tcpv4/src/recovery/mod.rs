@@ -10,7 +10,7 @@ mod tlp;
 pub(crate) use prr::Prr;
 pub(crate) use rack::Rack;
 pub(crate) use rtt::RttEstimator;
-pub(crate) use spurious::{Prior, Undo};
+pub(crate) use spurious::{Prior, Undo, Watch};
 pub(crate) use tlp::TailProbe;
 
 use traits::Instant;
@@ -39,14 +39,35 @@ pub(crate) struct Recovery {
     pub(crate) recover: SeqNum,
     /// Acknowledgements in a row that told nothing new (RFC 5681 §2).
     pub(crate) duplicate_acks: u32,
-    /// Acknowledging what was never retransmitted proves a timeout spurious
-    /// (F-RTO, RFC 5682).
-    pub(crate) watch_timeout: bool,
+    pub(crate) watch: Watch,
     pub(crate) rack: Rack,
     pub(crate) tail_probe: TailProbe,
     pub(crate) prr: Prr,
     pub(crate) undo: Undo,
+    /// Segments sent again and not reported to have come twice.
+    pub(crate) unreported: u32,
     /// Since when what is oldest has been unanswered, if a timer had to fire
     /// for it.
     pub(crate) stalled_since: Option<Instant>,
+}
+
+impl Recovery {
+    /// Something is sent: it counts while the window comes down.
+    pub(crate) fn sent(&mut self, bytes: u32) {
+        match self.phase {
+            Phase::Recovery | Phase::Reduced => self.prr.sent(bytes),
+            Phase::Open | Phase::Loss => {}
+        }
+    }
+    /// Whether a timeout that fires now is judged by what arrives: in fast
+    /// recovery it tells nothing of the loss that this is about, and one that
+    /// slow start repeats was genuine (RFC 5682 §2.1, step 1). One after another
+    /// without an answer in between is judged as the first.
+    pub(crate) fn watch_of_timeout(&self) -> Watch {
+        match self.phase {
+            Phase::Open | Phase::Reduced => Watch::First,
+            Phase::Loss if self.watch == Watch::First => Watch::First,
+            Phase::Loss | Phase::Recovery => Watch::Off,
+        }
+    }
 }

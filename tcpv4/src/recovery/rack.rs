@@ -77,11 +77,17 @@ impl Rack {
         self.started = true;
     }
 
-    /// A duplicate arrived: the reordering window was too small (RFC 8985
-    /// §6.2, step 4).
+    /// Whether something was seen to overtake.
+    pub(crate) fn reordering_seen(&self) -> bool {
+        self.reordering_seen
+    }
+
+    /// What was sent again as lost had arrived: the reordering window was too
+    /// small (RFC 8985 §6.2, step 4). Where nothing was seen to be reordered it
+    /// is not widened, as in Linux: there was something else amiss.
     pub(crate) fn duplicate_reported(&mut self, una: SeqNum, nxt: SeqNum) {
         self.end_round(una);
-        if self.dsack_round.is_none() {
+        if self.reordering_seen && self.dsack_round.is_none() {
             self.dsack_round = Some(nxt);
             self.widened = self.widened.saturating_add(1).min(63);
             self.persist = PERSIST;

@@ -29,7 +29,10 @@ impl RttEstimator {
             (self.srtt, self.rttvar) = (rtt, rtt / 2);
         } else {
             let error = self.srtt.abs_diff(rtt);
-            self.rttvar = self.rttvar - self.rttvar / 4 + error / 4;
+            // That a round trip is much shorter is no reason to wait longer: it
+            // counts for an eighth, as in Linux.
+            let divisor = if rtt < self.srtt && error > self.rttvar { 32 } else { 4 };
+            self.rttvar = self.rttvar - self.rttvar / divisor + error / divisor;
             self.srtt = self.srtt - self.srtt / 8 + rtt / 8;
             self.srtt = self.srtt.max(1);
         }
@@ -107,6 +110,23 @@ mod tests {
         let mut rtt = RttEstimator::default();
         rtt.sample(ms(400));
         assert_eq!(rtt.rto(), ms(400 + 4 * 200));
+    }
+
+    #[test]
+    fn a_round_trip_that_falls_does_not_lengthen_the_timeout() {
+        let settled = |first, then| {
+            let mut rtt = RttEstimator::default();
+            for _ in 0..100 {
+                rtt.sample(ms(first));
+            }
+            let before = rtt.rto();
+            rtt.sample(ms(then));
+            (before, rtt.rto())
+        };
+        let (before, after) = settled(2_000, 500);
+        assert!(after < before, "{before:?} {after:?}");
+        let (before, after) = settled(2_000, 3_500);
+        assert!(after > before + ms(1_000), "{before:?} {after:?}");
     }
 
     #[test]

@@ -42,6 +42,12 @@ impl TailProbe {
         *self = Self { end: Some(nxt), is_retransmission, is_due: false };
     }
 
+    /// Whether it is this one that a report of something that came twice is
+    /// about, which ends at `end`.
+    pub(crate) fn ends_at(&self, end: SeqNum) -> bool {
+        self.end == Some(end)
+    }
+
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }

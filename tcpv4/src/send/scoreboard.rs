@@ -7,49 +7,13 @@ use traits::Instant;
 
 mod again;
 mod late;
+mod record;
 
 use crate::SeqNum;
 use crate::buffer::List;
 pub(crate) use late::Resent;
 use late::ResentQueue;
-
-/// What is known of a range that was sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Mark {
-    /// Under way.
-    Sent,
-    /// Arrived, out of order (SACK).
-    Sacked,
-    /// Deemed lost, to be sent again.
-    Lost,
-}
-
-/// A range of sequence numbers sent at the same time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Record {
-    /// The first number.
-    pub(crate) start: SeqNum,
-    /// How many.
-    pub(crate) len: u32,
-    /// When it was sent, the last time.
-    pub(crate) sent_at: Instant,
-    pub(crate) mark: Mark,
-    /// Sent more than once.
-    pub(crate) retransmitted: bool,
-}
-
-impl Record {
-    pub(crate) fn end(&self) -> SeqNum {
-        self.start + self.len
-    }
-
-    /// Whether both tell the same but for the range.
-    fn is_like(&self, other: &Self) -> bool {
-        self.mark == other.mark
-            && (self.mark == Mark::Sacked
-                || (self.sent_at == other.sent_at && self.retransmitted == other.retransmitted))
-    }
-}
+pub(crate) use record::{Mark, Record};
 
 /// Records of all that is under way from SND.UNA to SND.NXT, in order and
 /// without gaps.
@@ -72,6 +36,8 @@ pub(crate) struct Scoreboard<L, A> {
     head: usize,
     /// Numbers marked [`Mark::Sacked`].
     sacked: u32,
+    /// Segments of them.
+    sacked_segments: u32,
     /// Numbers marked [`Mark::Lost`].
     lost: u32,
     /// Numbers that duplicate acknowledgements without SACK say have arrived.
@@ -91,6 +57,7 @@ impl<L: List<Record>, A: List<Resent>> Default for Scoreboard<L, A> {
             lost_from: SeqNum::default(),
             head: 0,
             sacked: 0,
+            sacked_segments: 0,
             lost: 0,
             assumed: 0,
             item: PhantomData,
@@ -123,6 +90,12 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         self.sacked + self.assumed
     }
 
+    /// The segments of what has been SACKed.
+    #[inline]
+    pub(crate) fn sacked_segments(&self) -> u32 {
+        self.sacked_segments
+    }
+
     #[inline]
     pub(crate) fn lost(&self) -> u32 {
         self.lost
@@ -143,19 +116,21 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
     }
 
     /// What was assumed to have arrived was part of `acked` but for the
-    /// segment that was missing.
-    pub(crate) fn settle(&mut self, acked: u32, mss: u32, outstanding: u32) {
+    /// segment that was missing. Returns how much that is.
+    pub(crate) fn settle(&mut self, acked: u32, mss: u32, outstanding: u32) -> u32 {
+        let before = self.assumed;
         self.assumed = self.assumed.saturating_sub(acked.saturating_sub(mss));
         self.assumed = self.assumed.min(outstanding.saturating_sub(self.lost));
+        before - self.assumed
     }
 
     pub(crate) fn forget_assumed(&mut self) {
         self.assumed = 0;
     }
 
-    /// Takes note of numbers sent for the first time.
-    pub(crate) fn sent(&mut self, now: Instant, start: SeqNum, len: u32) {
-        let new = Record { start, len, sent_at: now, mark: Mark::Sent, retransmitted: false };
+    /// Takes note of numbers sent for the first time, in `segments`.
+    pub(crate) fn sent(&mut self, now: Instant, start: SeqNum, len: u32, segments: u32) {
+        let new = Record { start, len, segments, sent_at: now, mark: Mark::Sent, retransmitted: false };
         if self.is_empty() {
             (self.once_from, self.lost_from) = (start, start);
         }
@@ -163,9 +138,10 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         let full = self.list.as_slice().len() + RESERVE >= L::LIMIT;
         if let Some(last) = self.records_mut().last_mut()
             && last.mark == Mark::Sent
-            && (full || last.is_like(&new))
+            && (full || last.is_like(&new) && last.is_cut_like(&new))
         {
             last.len += len;
+            last.segments += segments;
             last.sent_at = now;
             return;
         }
@@ -176,9 +152,13 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
             // No place at all: one record with what came before, as far as
             // that is known least.
             last.len += len;
+            last.segments += segments;
             match last.mark {
                 Mark::Sent => {}
-                Mark::Sacked => self.sacked += len,
+                Mark::Sacked => {
+                    self.sacked += len;
+                    self.sacked_segments += segments;
+                }
                 Mark::Lost => self.lost += len,
             }
         }
@@ -188,28 +168,34 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
     /// SACKed.
     pub(crate) fn acknowledged(&mut self, una: SeqNum, mut each: impl FnMut(&Record)) {
         let mut done = 0;
-        let (mut sacked, mut lost) = (0, 0);
+        let (mut sacked, mut sacked_segments, mut lost) = (0, 0, 0);
         for record in self.records_mut() {
             if !record.start.before(una) {
                 break;
             }
             let len = una.since(record.start).min(record.len);
+            let segments = record.segments_in(len);
             match record.mark {
                 Mark::Sent => {}
-                Mark::Sacked => sacked += len,
+                Mark::Sacked => {
+                    sacked += len;
+                    sacked_segments += segments;
+                }
                 Mark::Lost => lost += len,
             }
             if record.mark != Mark::Sacked {
-                each(&Record { len, ..*record });
+                each(&Record { len, segments, ..*record });
             }
             if len < record.len {
                 record.start += len;
                 record.len -= len;
+                record.segments -= segments;
                 break;
             }
             done += 1;
         }
         self.sacked -= sacked;
+        self.sacked_segments -= sacked_segments;
         self.lost -= lost;
         self.head += done;
         // Numbers far behind would be taken for ones ahead.
@@ -218,6 +204,7 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
             self.list.clear();
             self.resent.clear();
             (self.head, self.sacked, self.lost, self.assumed) = (0, 0, 0, 0);
+            self.sacked_segments = 0;
         }
     }
 
@@ -295,7 +282,7 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
                 record.mark = Mark::Sent;
             }
         }
-        self.sacked = 0;
+        (self.sacked, self.sacked_segments) = (0, 0);
         self.once_from = self.start_of(0);
         self.rebuild_resent();
     }
@@ -314,17 +301,23 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
 
     fn mark(&mut self, at: usize, mark: Mark, each: &mut impl FnMut(&Record)) {
         let Some(record) = self.records_mut().get_mut(at) else { return };
-        let (before, len) = (record.mark, record.len);
+        let (before, len, segments) = (record.mark, record.len, record.segments);
         each(record);
         record.mark = mark;
         match before {
             Mark::Sent => {}
-            Mark::Sacked => self.sacked -= len,
+            Mark::Sacked => {
+                self.sacked -= len;
+                self.sacked_segments -= segments;
+            }
             Mark::Lost => self.lost -= len,
         }
         match mark {
             Mark::Sent => {}
-            Mark::Sacked => self.sacked += len,
+            Mark::Sacked => {
+                self.sacked += len;
+                self.sacked_segments += segments;
+            }
             Mark::Lost => {
                 self.lost += len;
                 self.lost_from = self.lost_from.earlier(self.start_of(at));
@@ -339,12 +332,14 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         if head == 0 || head >= record.len || self.list.as_slice().len() + reserve >= L::LIMIT {
             return false;
         }
-        let tail = Record { start: seq, len: record.len - head, ..record };
+        let segments = record.segments_in(head);
+        let tail =
+            Record { start: seq, len: record.len - head, segments: record.segments - segments, ..record };
         if !self.list.insert(self.head + at + 1, tail) {
             return false;
         }
         if let Some(record) = self.records_mut().get_mut(at) {
-            record.len = head;
+            (record.len, record.segments) = (head, segments);
         }
         true
     }
@@ -358,6 +353,7 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
             if a.is_like(&b) {
                 if let Some(record) = self.records_mut().get_mut(before) {
                     record.len += b.len;
+                    record.segments += b.segments;
                     record.sent_at = a.sent_at.max(b.sent_at);
                     record.retransmitted |= b.retransmitted;
                 }

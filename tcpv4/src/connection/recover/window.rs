@@ -15,28 +15,40 @@ impl<B: Backing> Recoverer<'_, B> {
     /// The congestion window after an acknowledgement.
     pub(super) fn set_window(&mut self, now: Instant, news: &News, lost: u32, srtt: Duration) {
         match self.busy.recovery.phase {
-            Phase::Recovery => {
+            Phase::Recovery | Phase::Reduced => {
                 let pipe = self.pipe();
                 let delivered =
                     if news.is_duplicate_ack && news.delivered == 0 { self.mss } else { news.delivered };
                 let progress = news.acked > 0 && lost == 0;
                 let budget =
                     self.busy.recovery.prr.budget(delivered, pipe, self.window.ssthresh, self.mss, progress);
+                // A partial acknowledgement without SACK may be the last word of what
+                // it leaves missing, which goes at once (RFC 6582 §3.2, step 3).
+                let is_partial = news.acked > 0 && lost > 0 && !self.has_sack;
+                let budget = if is_partial { budget.max(self.mss) } else { budget };
                 self.window.cwnd = pipe.saturating_add(budget);
             }
             Phase::Open | Phase::Loss => self.grow_window(now, news, srtt),
-            Phase::Reduced => {}
         }
     }
 
-    /// Grows the window, if it was what limited the sender (RFC 9293 §3.8.2;
-    /// in slow start, if half of it was in use).
+    /// Grows the window by what has arrived, if it was what limited the sender
+    /// (RFC 9293 §3.8.2; in slow start, if half of it was in use).
+    ///
+    /// What is acknowledged may have arrived long before: after a timeout that
+    /// would open the window at once over an empty path. So what SACK told of
+    /// counts when it does, but before the number moves on only where things are
+    /// reordered (as Linux); without SACK it is a segment for an acknowledgement
+    /// (RFC 3465 §2.3, L = 1).
     fn grow_window(&mut self, now: Instant, news: &News, srtt: Duration) {
         let was_limit = self.busy.limited.is_some_and(|limited| self.una.before_eq(limited));
         let is_used = self.window.is_slow_start() && self.window.cwnd < 2 * news.outstanding;
-        if news.acked == 0 {
+        let recovery = &self.busy.recovery;
+        if news.acked == 0 && !(news.delivered > 0 && recovery.rack.reordering_seen()) {
             return;
         }
+        let is_blind = self.had_timeout && !self.has_sack;
+        let limit = if is_blind { self.mss } else { u32::MAX };
         if !(was_limit || is_used) {
             self.decay_window(now, news.outstanding);
             return;
@@ -44,7 +56,7 @@ impl<B: Backing> Recoverer<'_, B> {
         self.busy.used = None;
         let ack = Ack {
             now,
-            acked: news.acked,
+            acked: news.delivered.min(limit),
             rtt: news.newest_rtt,
             una: self.una,
             nxt: self.nxt,

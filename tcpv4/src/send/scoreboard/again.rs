@@ -22,6 +22,11 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         from.iter().find(|record| record.mark == Mark::Lost).copied()
     }
 
+    /// Whether what begins at `start` is known to have been sent again.
+    pub(crate) fn is_resent(&self, start: SeqNum) -> bool {
+        self.records().get(self.find(start)).is_some_and(|record| record.retransmitted)
+    }
+
     /// Takes note that `start..end` was sent again.
     pub(crate) fn retransmitted(&mut self, now: Instant, start: SeqNum, end: SeqNum) {
         self.compact();

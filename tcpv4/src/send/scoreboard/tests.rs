@@ -37,19 +37,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn check<L: List<Record>>(board: &Scoreboard<L, Vec<Resent>>, una: SeqNum, nxt: SeqNum) {
     let mut at = una;
-    let (mut sacked, mut lost) = (0, 0);
+    let (mut sacked, mut sacked_segments, mut lost) = (0, 0, 0);
     for record in board.records() {
         assert_eq!(record.start, at, "no gap");
         assert!(record.len > 0);
         at = record.end();
         match record.mark {
             Mark::Sent => {}
-            Mark::Sacked => sacked += record.len,
+            Mark::Sacked => {
+                sacked += record.len;
+                sacked_segments += record.segments;
+            }
             Mark::Lost => lost += record.len,
         }
     }
     assert_eq!(at, nxt);
-    assert_eq!((sacked, lost), (board.sacked, board.lost));
+    assert_eq!((sacked, sacked_segments, lost), (board.sacked, board.sacked_segments, board.lost));
 }
 
 fn run<L: List<Record>>(start: u32, steps: &[Step]) {
@@ -59,7 +62,7 @@ fn run<L: List<Record>>(start: u32, steps: &[Step]) {
         let now = Instant::from_millis(time as u64 / 3);
         match *step {
             Step::Send(len) => {
-                board.sent(now, nxt, len);
+                board.sent(now, nxt, len, len.div_ceil(10));
                 nxt += len;
             }
             Step::Ack(len) => {
@@ -119,7 +122,7 @@ proptest! {
 fn a_block_is_marked_exactly_where_there_is_room() {
     let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
     let base = SeqNum::new(u32::MAX - 50);
-    board.sent(Instant::ZERO, base, 100);
+    board.sent(Instant::ZERO, base, 100, 10);
     let mut seen = Vec::new();
     board.sack(base + 30, base + 60, |record| seen.push((record.start, record.len)));
     board.sack(base + 20, base + 70, |record| seen.push((record.start, record.len)));
@@ -132,7 +135,7 @@ fn a_block_is_marked_exactly_where_there_is_room() {
 fn a_lost_range_is_sent_again_piece_by_piece() {
     let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
     let base = SeqNum::new(0);
-    board.sent(Instant::ZERO, base, 100);
+    board.sent(Instant::ZERO, base, 100, 10);
     assert_eq!(board.mark_lost(|_| true), 100);
     let later = Instant::from_millis(1);
     board.retransmitted(later, base, base + 40);
@@ -150,7 +153,7 @@ fn looks_only_at_what_is_due() {
     let base = SeqNum::new(u32::MAX - 50);
     let at = |n: u32| Instant::from_millis(u64::from(n));
     for n in 0..1000 {
-        board.sent(at(n), base + n, 1);
+        board.sent(at(n), base + n, 1, 1);
     }
     let patience = Duration::from_millis(10);
     let mut most = 0;
@@ -184,7 +187,7 @@ fn a_burst_that_was_sent_again_is_not_walked_for_each_acknowledgement() {
     let mut board = Scoreboard::<Vec<Record>, Vec<Resent>>::default();
     let base = SeqNum::new(u32::MAX - 50);
     let at = Instant::from_millis;
-    board.sent(at(0), base, 1000);
+    board.sent(at(0), base, 1000, 100);
     board.mark_lost(|_| true);
     board.retransmitted(at(1), base, base + 1000);
     let mut most = 0;
@@ -210,7 +213,7 @@ fn what_was_sent_again_is_known_beyond_the_list() {
     let base = SeqNum::new(7);
     let at = Instant::from_millis;
     for n in 0..5 {
-        board.sent(at(n), base + 10 * n as u32, 10);
+        board.sent(at(n), base + 10 * n as u32, 10, 1);
     }
     board.mark_lost(|_| true);
     for n in 0..5 {
@@ -232,7 +235,7 @@ fn what_found_no_place_in_the_list_is_found_late_after_the_others() {
     let base = SeqNum::new(7);
     let at = Instant::from_millis;
     for n in 0..5 {
-        board.sent(at(n), base + 10 * n as u32, 10);
+        board.sent(at(n), base + 10 * n as u32, 10, 1);
     }
     board.mark_lost(|_| true);
     for n in 0..5 {
