@@ -48,8 +48,9 @@ impl Checksum {
     /// `len` is the length of header and payload in bytes.
     #[inline]
     pub fn pseudo(src: Ipv4Addr, dst: Ipv4Addr, protocol: Protocol, len: usize) -> Self {
-        let halves = |a: Ipv4Addr| u64::from(a.to_bits() >> 16) + u64::from(a.to_bits() & 0xffff);
-        Self(halves(src) + halves(dst) + u64::from(protocol.0) + (len as u64 & 0xffff))
+        // Folding adds the halves of an address up.
+        let [src, dst] = [src, dst].map(|address| u64::from(address.to_bits()));
+        Self(src + dst + u64::from(protocol.0) + (len as u64 & 0xffff))
     }
 
     /// Adds a 16-bit field.
@@ -101,13 +102,11 @@ impl Checksum {
 
 /// Folds the carries back in.
 #[inline]
-fn fold(mut sum: u64) -> u16 {
-    sum = (sum >> 32) + (sum & 0xffff_ffff);
-    sum = (sum >> 32) + (sum & 0xffff_ffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum as u16
+const fn fold(sum: u64) -> u16 {
+    let (sum, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
+    let sum = sum + carry as u32;
+    let (sum, carry) = (sum as u16).overflowing_add((sum >> 16) as u16);
+    sum + carry as u16
 }
 
 #[cfg(test)]
