@@ -74,14 +74,14 @@ impl Branches {
         let parent = (waker.data().addr(), (&raw const *waker.vtable()).addr());
         // The clone that `Shared` holds keeps these addresses from being used
         // again for another task.
-        let current = match self.current.take() {
-            Some(current) if current.parent == parent => self.current.insert(current),
-            // First poll, or polled by another task now: all branches have to
-            // register their wakers anew.
-            _ => self.current.insert(Current::new(self.count, waker, parent)),
-        };
-        let mut pass = Pass { current, index: 0, wanted: 0, yielded: 0, rounds: 0 };
-        pass.take_woken();
+        if self.current.as_ref().is_some_and(|current| current.parent != parent) {
+            // Polled by another task now: all branches have to register their
+            // wakers anew.
+            self.current = None;
+        }
+        let current = self.current.get_or_insert_with(|| Current::new(self.count, waker, parent));
+        let mut pass = Pass { current, turn: 1, due: 0, later: 0, rounds: 0 };
+        pass.take_woken(0);
         pass
     }
 }
@@ -101,70 +101,61 @@ impl Current {
 #[derive(Debug)]
 pub struct Pass<'a> {
     current: &'a Current,
-    /// The branch whose turn it is.
-    index: usize,
+    /// The flag of the branch whose turn it is.
+    turn: usize,
     /// Branches that were woken and have not been polled since.
-    wanted: usize,
+    due: usize,
     /// Branches that woke themselves: they yielded, and wait for the next pass.
-    yielded: usize,
+    later: usize,
     rounds: u32,
 }
 
 impl Pass<'_> {
-    /// Takes the flags of branches that were woken: all at once, since that
-    /// costs the same as one.
+    /// Takes the flags of branches that were woken, the last one by the branch
+    /// `polled`: all at once, since that costs the same as one.
     #[inline]
-    fn take_woken(&mut self) {
-        self.wanted |= self.current.shared.flags.swap(IN_PASS, Ordering::AcqRel) & !IN_PASS;
+    fn take_woken(&mut self, polled: usize) {
+        let flags = &self.current.shared.flags;
+        if flags.load(Ordering::Acquire) != IN_PASS {
+            let woken = flags.swap(IN_PASS, Ordering::AcqRel) & !IN_PASS;
+            self.later |= woken & polled;
+            self.due |= woken & !self.later;
+        }
     }
 
-    /// The flag of the next branch, and whether that was woken.
+    /// The flag of the next branch, if that is due.
     #[inline]
-    fn next(&mut self) -> (usize, bool) {
-        let flag = 1_usize << self.index;
-        self.index += 1;
-        if self.current.shared.flags.load(Ordering::Acquire) != IN_PASS {
-            self.take_woken();
-        }
-        (flag, self.wanted & flag != 0)
+    fn next(&mut self) -> Option<usize> {
+        let flag = self.turn;
+        self.turn <<= 1;
+        let is_due = self.due & flag != 0;
+        self.due &= !flag;
+        is_due.then_some(flag)
     }
 
-    /// Polls the next branch, if it was woken.
+    /// Polls a branch that is due. What that wakes is known right after it: a
+    /// branch that is not due costs no look at the flags.
     #[inline]
-    fn step<F: Future>(&mut self, future: Pin<&mut F>) -> Poll<F::Output> {
-        let index = self.index;
-        let (flag, wants) = self.next();
-        if !wants || self.yielded & flag != 0 {
-            return Poll::Pending;
-        }
-        let Some(waker) = self.current.wakers.get(index) else { return Poll::Pending };
-        self.wanted &= !flag;
+    fn poll<F: Future>(&mut self, flag: usize, future: Pin<&mut F>) -> Poll<F::Output> {
+        let Some(waker) = self.current.wakers.get(flag.trailing_zeros() as usize) else { return Poll::Pending };
         let polled = future.poll(&mut Context::from_waker(waker));
-        if self.current.shared.flags.load(Ordering::Acquire) & flag != 0 {
-            self.yielded |= flag;
-        }
+        self.take_woken(flag);
         polled
-    }
-
-    /// Passes over a branch that has completed.
-    fn skip(&mut self) {
-        let (flag, _) = self.next();
-        self.wanted &= !flag;
     }
 
     /// After the last branch: whether there is another round. If not, the pass
     /// is over, and the parent is woken if branches are left that want a poll.
     pub fn again(&mut self) -> bool {
-        let flags = &self.current.shared.flags;
-        self.index = 0;
+        self.turn = 1;
         self.rounds += 1;
-        let woken = (flags.load(Ordering::Acquire) & !IN_PASS | self.wanted) & !self.yielded;
-        if woken != 0 && self.rounds < MAX_ROUNDS {
+        self.take_woken(0);
+        if self.due != 0 && self.rounds < MAX_ROUNDS {
             return true;
         }
-        self.wanted |= flags.swap(0, Ordering::AcqRel) & !IN_PASS;
-        if self.wanted != 0 {
-            flags.fetch_or(self.wanted, Ordering::AcqRel);
+        let flags = &self.current.shared.flags;
+        let left = self.due | self.later | flags.swap(0, Ordering::AcqRel) & !IN_PASS;
+        if left != 0 {
+            flags.fetch_or(left, Ordering::AcqRel);
             self.current.shared.parent.wake_by_ref();
         }
         false
@@ -186,12 +177,11 @@ impl<'a, F: Future> Slot<'a, F> {
     }
 
     /// Polls the branch if it was woken. Whether it has completed just now.
+    #[inline]
     pub fn step(&mut self, pass: &mut Pass<'_>) -> bool {
-        let Some(future) = self.future.as_mut().as_pin_mut() else {
-            pass.skip();
-            return false;
-        };
-        match pass.step(future) {
+        let Some(flag) = pass.next() else { return false };
+        let Some(future) = self.future.as_mut().as_pin_mut() else { return false };
+        match pass.poll(flag, future) {
             Poll::Ready(output) => {
                 self.future.set(None);
                 self.output = Some(output);
