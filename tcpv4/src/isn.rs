@@ -5,6 +5,7 @@
 //! is seen on the wire says nothing of the others. SipHash-2-4 is used where
 //! the output itself is shown to the peer.
 
+use core::cell::Cell;
 use core::hash::Hasher as _;
 
 use siphasher::sip::{SipHasher13, SipHasher24};
@@ -18,7 +19,12 @@ use crate::table::Tuple;
 pub(crate) struct Secret {
     k0: u64,
     k1: u64,
+    /// The pair of hosts whose timestamps were asked for last, and their offset.
+    recent_offset: Cell<Option<(Hosts, u32)>>,
 }
+
+/// Local and remote address.
+type Hosts = (u32, u32);
 
 /// What a number is for.
 #[derive(Clone, Copy)]
@@ -33,7 +39,7 @@ enum Domain {
 
 impl Secret {
     pub(crate) fn new(random: &mut impl Rng) -> Self {
-        Self { k0: random.next_u64(), k1: random.next_u64() }
+        Self { k0: random.next_u64(), k1: random.next_u64(), recent_offset: Cell::new(None) }
     }
 
     /// Where a tuple stands in the index.
@@ -57,8 +63,16 @@ impl Secret {
     pub(crate) fn timestamp_offset(&self, tuple: &Tuple) -> u32 {
         // Per pair of hosts, so that timestamps of successive connections of
         // a pair grow (RFC 6191, RFC 7323 appendix B.2).
-        let hosts = Tuple { local_port: 0, remote_port: 0, ..*tuple };
-        self.shown(Domain::TimestampOffset, &hosts, 0) as u32
+        let hosts = (tuple.local.to_bits(), tuple.remote.to_bits());
+        match self.recent_offset.get() {
+            Some((known, offset)) if known == hosts => offset,
+            Some(_) | None => {
+                let hosts_alone = Tuple { local_port: 0, remote_port: 0, ..*tuple };
+                let offset = self.shown(Domain::TimestampOffset, &hosts_alone, 0) as u32;
+                self.recent_offset.set(Some((hosts, offset)));
+                offset
+            }
+        }
     }
 
     /// Where the search for a local port starts (RFC 6056 §3.3.4).
@@ -116,5 +130,10 @@ mod tests {
     fn timestamps_are_those_of_the_pair_of_hosts() {
         let secret = Secret::new(&mut ChaCha8Rng::seed_from_u64(1));
         assert_eq!(secret.timestamp_offset(&tuple(1)), secret.timestamp_offset(&tuple(2)));
+        // The last one is remembered: it is that of no other pair.
+        let other = Tuple { remote: Ipv4Addr::new(10, 0, 0, 3), ..tuple(1) };
+        let fresh = Secret::new(&mut ChaCha8Rng::seed_from_u64(1));
+        assert_ne!(secret.timestamp_offset(&other), secret.timestamp_offset(&tuple(1)));
+        assert_eq!(secret.timestamp_offset(&other), fresh.timestamp_offset(&other));
     }
 }

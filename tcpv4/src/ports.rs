@@ -20,11 +20,37 @@ const COUNTERS: usize = 32;
 /// the key tells, with counters that don't tell what goes elsewhere.
 pub(crate) struct Ports {
     counters: [Cell<u16>; COUNTERS],
+    /// The destination that was asked for last.
+    recent: Cell<Option<(Tuple, Start)>>,
+}
+
+/// Where the search for a destination starts.
+#[derive(Clone, Copy)]
+struct Start {
+    offset: u32,
+    /// Which of the counters it has.
+    counter: usize,
 }
 
 impl Ports {
     pub(crate) fn new(random: &mut impl Rng) -> Self {
-        Self { counters: core::array::from_fn(|_| Cell::new((random.next_u32() % u32::from(COUNT)) as u16)) }
+        let counters = core::array::from_fn(|_| Cell::new((random.next_u32() % u32::from(COUNT)) as u16));
+        Self { counters, recent: Cell::new(None) }
+    }
+
+    /// The two hashes, kept for who connects to the same destination again.
+    fn start(&self, secret: &Secret, tuple: &Tuple) -> Start {
+        match self.recent.get() {
+            Some((known, start)) if known == *tuple => start,
+            Some(_) | None => {
+                let start = Start {
+                    offset: secret.port_offset(tuple) % u32::from(COUNT),
+                    counter: secret.port_counter(tuple) as usize % COUNTERS,
+                };
+                self.recent.set(Some((*tuple, start)));
+                start
+            }
+        }
     }
 
     /// A port for `tuple`, whose local port does not matter, of which
@@ -37,8 +63,8 @@ impl Ports {
         mut is_free: impl FnMut(&Tuple) -> bool,
     ) -> Option<Tuple> {
         tuple.local_port = 0;
-        let offset = secret.port_offset(&tuple) % u32::from(COUNT);
-        let counter = self.counters.get(secret.port_counter(&tuple) as usize % COUNTERS)?;
+        let Start { offset, counter } = self.start(secret, &tuple);
+        let counter = self.counters.get(counter)?;
         for step in 0..COUNT {
             let at = (offset + u32::from(counter.get()) + u32::from(step)) % u32::from(COUNT);
             tuple.local_port = FIRST + at as u16;
