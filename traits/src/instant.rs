@@ -61,9 +61,29 @@ impl Instant {
         }
     }
 
+    /// `micros` microseconds later: an [`Add`] that needs no [`Duration`] to
+    /// be put together and taken apart.
+    #[inline]
+    pub const fn plus_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros.saturating_mul(1_000)))
+    }
+
+    /// Whole microseconds from `earlier` to `self`, 0 if `earlier` is later.
+    #[inline]
+    pub const fn micros_since(self, earlier: Self) -> u64 {
+        self.nanos_since(earlier) / 1_000
+    }
+
+    /// Nanoseconds from `earlier` to `self`, 0 if `earlier` is later.
+    #[inline]
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// The time from `earlier` to `self`, zero if `earlier` is later.
+    #[inline]
     pub const fn duration_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 }
 

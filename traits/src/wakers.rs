@@ -56,8 +56,12 @@ impl<const N: usize> WakerSet<N> {
             self.hand.set(((hand + 1) % N) as u8);
             hand
         };
+        let displaced = match self.wakers.try_borrow_mut() {
+            Ok(mut wakers) => wakers.get_mut(place).and_then(|kept| kept.replace(waker.clone())),
+            // From within a waker that is being woken: comes again at once.
+            Err(_) => return waker.wake_by_ref(),
+        };
         self.waiting.set(waiting | 1 << place);
-        let displaced = self.replace(place, Some(waker.clone()));
         if let Some(displaced) = displaced
             && waiting & 1 << place != 0
         {
@@ -67,8 +71,8 @@ impl<const N: usize> WakerSet<N> {
 
     /// Wakes all who wait.
     ///
-    /// Wakers run while nothing of the set is borrowed; they may register
-    /// again.
+    /// Wakers may register again; one that is not known yet and does so from
+    /// within a wake is woken instead.
     #[inline]
     pub fn wake(&self) {
         if !self.is_empty() {
@@ -78,22 +82,15 @@ impl<const N: usize> WakerSet<N> {
 
     #[inline(never)]
     fn wake_waiting(&self) {
-        let mut left = self.waiting.get();
+        let wakers = self.wakers.borrow();
+        let mut left = self.waiting.replace(0);
         while left != 0 {
             let place = left.trailing_zeros() as usize;
             left &= left - 1;
-            self.waiting.set(self.waiting.get() & !(1 << place));
-            let Some(waker) = self.replace(place, None) else { continue };
-            waker.wake_by_ref();
-            // Another may have come meanwhile: that one stays.
-            if let Some(other) = self.replace(place, Some(waker)) {
-                drop(self.replace(place, Some(other)));
+            if let Some(Some(waker)) = wakers.get(place) {
+                waker.wake_by_ref();
             }
         }
-    }
-
-    fn replace(&self, place: usize, waker: Option<Waker>) -> Option<Waker> {
-        self.wakers.borrow_mut().get_mut(place).and_then(|kept| core::mem::replace(kept, waker))
     }
 
     /// Whether nobody waits.
@@ -105,6 +102,8 @@ impl<const N: usize> WakerSet<N> {
 
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
+    extern crate std;
+
     use super::*;
     use alloc::sync::Arc;
     use alloc::task::Wake;
@@ -150,6 +149,30 @@ mod tests {
         assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (3, 2));
         set.wake();
         assert!(others.iter().all(|other| other.0.load(Ordering::Relaxed) == 1));
+    }
+
+    std::thread_local! {
+        static SET: WakerSet<2> = const { WakerSet::new() };
+    }
+
+    /// Brings another waker along when it is woken.
+    struct Brings(Arc<Count>);
+
+    impl Wake for Brings {
+        fn wake(self: Arc<Self>) {
+            SET.with(|set| set.register(&Waker::from(self.0.clone())));
+        }
+    }
+
+    #[test]
+    fn who_comes_while_others_are_woken_is_not_forgotten() {
+        let count = Arc::new(Count::default());
+        SET.with(|set| {
+            set.register(&Waker::from(Arc::new(Brings(count.clone()))));
+            set.wake();
+            set.wake();
+        });
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

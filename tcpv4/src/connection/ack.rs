@@ -1,7 +1,5 @@
 //! An acknowledgement that may be genuine (RFC 9293 §3.10.7.4, fifth).
 
-use core::time::Duration;
-
 use traits::Instant;
 
 use super::timers::Timer;
@@ -18,10 +16,11 @@ pub(super) struct News {
     pub(super) acked: u32,
     /// Numbers that are known to have arrived only now.
     pub(super) delivered: u32,
-    /// The round trip of the oldest of them, if none was sent twice.
-    pub(super) rtt: Option<Duration>,
-    /// The round trip of the newest of them, without the peer's delay.
-    pub(super) newest_rtt: Option<Duration>,
+    /// When the oldest of them was sent, if none was sent twice: for a sample
+    /// of the round trip.
+    pub(super) oldest: Option<Instant>,
+    /// When the newest of them was: for one without the peer's delay.
+    pub(super) newest: Option<Instant>,
     /// The own clock in milliseconds, as echoed.
     pub(super) echo: Option<u32>,
     /// Something arrived that was sent only once, before the phase of recovery
@@ -155,8 +154,7 @@ impl<B: Backing> Connection<B> {
             }
         }
         if !news.has_resent {
-            news.rtt = oldest.map(|sent_at| now.duration_since(sent_at));
-            news.newest_rtt = newest.map(|sent_at| now.duration_since(sent_at));
+            (news.oldest, news.newest) = (oldest, newest);
         }
     }
 
@@ -222,7 +220,7 @@ impl<B: Backing> Connection<B> {
     }
 
     pub(super) fn arm_retransmit(&mut self, now: Instant) {
-        let mut rto = self.rtt.rto();
+        let mut rto = self.rtt.rto_micros();
         if self.user.timeout > 0 {
             // The user's patience ends in between (RFC 5482).
             let is_under_way = self.snd.outstanding() > 0;
@@ -231,11 +229,11 @@ impl<B: Backing> Connection<B> {
                 .get()
                 .and_then(|busy| if is_under_way { busy.recovery.stalled_since } else { busy.persist_since });
             if let Some(since) = since {
-                let end = since + Duration::from_millis(u64::from(self.user.timeout));
-                rto = rto.min(end.duration_since(now)).max(Duration::from_millis(1));
+                let end = since.plus_micros(u64::from(self.user.timeout) * 1_000);
+                rto = rto.min(end.nanos_since(now).div_ceil(1_000)).max(1_000);
             }
         }
-        self.set_timer(Timer::Retransmit, now + rto);
+        self.set_timer(Timer::Retransmit, now.plus_micros(rto));
     }
 
     /// Arms the tail loss probe, where one makes sense (RFC 8985 §7.2): SACK,
@@ -254,7 +252,7 @@ impl<B: Backing> Connection<B> {
             return;
         }
         let is_lone = self.snd.outstanding() <= u32::from(self.mss);
-        let at = now + TailProbe::timeout(self.rtt.srtt(), is_lone);
+        let at = now.plus_micros(TailProbe::timeout(self.rtt.srtt_micros(), is_lone));
         // At the latest when the retransmission timer would fire: the probe is
         // sent in its place, and the window stays.
         let at = self.timer(Timer::Retransmit).map_or(at, |rto| at.min(rto));

@@ -90,7 +90,7 @@ impl<B: Backing> Connection<B> {
             Some(sent_at) => connection.sent_at = Stamp::of(sent_at),
             None => connection.retries = 1,
         }
-        connection.set_timer(Timer::Retransmit, now + connection.rtt.rto());
+        connection.set_timer(Timer::Retransmit, now.plus_micros(connection.rtt.rto_micros()));
         connection.enter(State::SynReceived);
         connection
     }
@@ -194,7 +194,7 @@ impl<B: Backing> Connection<B> {
         if opened.saturating_sub(passed) < self.rtt.rto() {
             self.retries = 1;
         }
-        self.rtt.sample(passed);
+        self.rtt.sample(passed.as_micros() as u64);
     }
 
     /// What both SYNs say counts (RFC 7323 §2.2, §3.2; RFC 2018 §2).
@@ -235,7 +235,7 @@ impl<B: Backing> Connection<B> {
         // A SYN that was sent once gives a sample (Karn's rule); one that was
         // lost makes for caution (RFC 6298 §5.7).
         if self.retries == 0 {
-            self.rtt.sample(self.sent_at.elapsed(now));
+            self.rtt.sample(self.sent_at.elapsed(now).as_micros() as u64);
         } else {
             // Unless its echo gave one.
             self.rtt.guess(Duration::from_secs(3));

@@ -12,6 +12,7 @@ mod limits;
 mod outcome;
 mod output;
 mod path;
+mod plain;
 mod recover;
 mod settings;
 mod shell;

@@ -22,18 +22,25 @@ pub(super) const IDLE: Duration = Duration::from_secs(1);
 impl<B: Backing> Connection<B> {
     /// The next segment to send, if there is one.
     pub fn poll_transmit(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
-        if self.rests(now) {
-            return None;
-        }
-        self.poll_awake(now, budget)
+        let mut segment = None;
+        self.put_next(now, budget, &mut segment);
+        segment
     }
 
-    /// The same for a connection that does not [rest](Self::rests).
-    pub(crate) fn poll_awake(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
+    /// [`Self::poll_transmit`], to a place.
+    #[inline]
+    pub(crate) fn put_next(&mut self, now: Instant, budget: &Budget, place: &mut Option<Transmit>) {
         self.set_mtu(budget.mtu);
+        if self.put_plain(now, place) {
+            return;
+        }
+        *place = if self.rests(now) { None } else { self.due(now, budget) };
+    }
+
+    #[inline(never)]
+    fn due(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
         match self.state {
             State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
-                // Returned at once: it is large, and moving it costs.
                 let data = self.due_data(now, budget);
                 if data.is_some() {
                     return data;
@@ -102,23 +109,26 @@ impl<B: Backing> Connection<B> {
 
     /// A segment with all that every segment has; without data.
     pub(super) fn blank(&self, now: Instant, seq: SeqNum, purpose: Purpose) -> Transmit {
-        let timestamps = self.flags.contains(Flags::TIMESTAMPS).then(|| Timestamps {
-            value: Self::millis(now).wrapping_add(self.ts.offset),
-            echo: self.ts.recent,
-        });
         Transmit {
             seq,
             ack: Some(self.rcv.nxt),
             window: self.offer(),
             control: None,
             marks: if self.flags.contains(Flags::ECE_OWED) { Marks::ECE } else { Marks::empty() },
-            options: Options { timestamps, sack: self.blocks(), ..Options::NONE },
+            options: Options { timestamps: self.timestamps(now), sack: self.blocks(), ..Options::NONE },
             ecn: Ecn::NotCapable,
             offset: 0,
             len: 0,
             gso_size: None,
             purpose,
         }
+    }
+
+    #[inline]
+    pub(super) fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        self.flags
+            .contains(Flags::TIMESTAMPS)
+            .then(|| Timestamps { value: Self::millis(now).wrapping_add(self.ts.offset), echo: self.ts.recent })
     }
 
     /// The SACK blocks to report (RFC 2018 §3: three beside timestamps).
@@ -354,15 +364,20 @@ impl<B: Backing> Connection<B> {
         transmit
     }
 
+    /// Whether nothing was sent for longer than a retransmission timeout.
+    #[inline]
+    pub(super) fn has_paused(&self, now: Instant) -> bool {
+        self.sent_at.elapsed_nanos(now) > self.rtt.rto_micros() * 1_000
+    }
+
     /// After a pause, what the window was says little of what the path takes
     /// now (RFC 5681 §4.1): it halves with every timeout passed, down to the
     /// initial one, as in Linux (RFC 2861 §3).
     fn restart_after_idle(&mut self, now: Instant) {
-        let rto = self.rtt.rto();
-        let idle = self.sent_at.elapsed(now);
-        if self.snd.outstanding() > 0 || idle <= rto {
+        if self.snd.outstanding() > 0 || !self.has_paused(now) {
             return;
         }
+        let (rto, idle) = (self.rtt.rto(), self.sent_at.elapsed(now));
         let restart = Cwnd::initial(u32::from(self.mss)).min(self.window.cwnd);
         if self.window.ssthresh != Cwnd::UNKNOWN {
             self.window.ssthresh = self.window.ssthresh.max(self.window.cwnd / 4 * 3);

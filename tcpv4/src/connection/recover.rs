@@ -13,14 +13,13 @@ use super::timers::Timer;
 use super::{Connection, Flags};
 use crate::buffer::{Backing, Side};
 use crate::congestion::{Controller, Cwnd};
-use crate::recovery::{Phase, Prior};
+use crate::recovery::{Phase, Prior, RttEstimator};
 
 impl<B: Backing> Connection<B> {
     /// Takes what an acknowledgement told.
     pub(super) fn recover(&mut self, now: Instant, news: &News) {
         self.take_rtt(now, news);
         self.check_path_probe();
-        let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
         let mut news = *news;
         let mut recoverer = self.recoverer();
         if news.acked > 0 {
@@ -31,14 +30,14 @@ impl<B: Backing> Connection<B> {
         recoverer.check_tail_probe(&news);
         recoverer.end_phase();
         let (lost, next) = if recoverer.has_sack {
-            recoverer.detect_by_time(now, srtt)
+            recoverer.detect_by_time(now)
         } else {
             (recoverer.detect_by_count(&news), None)
         };
         // The sender says CWR whatever it slowed down for (RFC 3168 §6.1.2).
         let mut is_reduced = lost > 0 && recoverer.begin_recovery();
         is_reduced |= recoverer.check_mark(&news);
-        recoverer.set_window(now, &news, lost, srtt);
+        recoverer.set_window(now, &news, lost);
         if is_undone {
             self.rtt.reset_backoff();
         }
@@ -58,7 +57,7 @@ impl<B: Backing> Connection<B> {
             nxt: self.snd.nxt,
             mss: u32::from(self.mss),
             algorithm: self.algorithm,
-            rto: self.rtt.rto(),
+            rtt: self.rtt,
             is_full: self.flags.contains(Flags::FULL),
             has_sack: self.flags.contains(Flags::SACK),
             had_timeout,
@@ -70,13 +69,13 @@ impl<B: Backing> Connection<B> {
         let by_echo = || {
             let echo = news.echo.filter(|_| news.acked > 0)?;
             let millis = Self::millis(now).wrapping_sub(echo);
-            (millis < 1 << 20).then(|| Duration::from_millis(u64::from(millis.max(1))))
+            (millis < 1 << 20).then(|| u64::from(millis.max(1)) * 1_000)
         };
-        if let Some(rtt) = news.rtt.or_else(by_echo) {
-            self.rtt.sample(rtt);
+        if let Some(micros) = news.oldest.map(|oldest| now.micros_since(oldest)).or_else(by_echo) {
+            self.rtt.sample(micros);
         }
-        if let Some(rtt) = news.newest_rtt {
-            self.busy.get_or_default().recovery.rack.sample_min_rtt(now, rtt);
+        if let Some(newest) = news.newest {
+            self.busy.get_or_default().recovery.rack.sample_min_rtt(now, newest);
         }
     }
 
@@ -93,13 +92,12 @@ impl<B: Backing> Connection<B> {
 
     /// The reordering timer has fired.
     pub(super) fn reordering_timeout(&mut self, now: Instant) {
-        let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
         let mut recoverer = self.recoverer();
         let mut is_reduced = false;
-        let (lost, next) = recoverer.detect_by_time(now, srtt);
+        let (lost, next) = recoverer.detect_by_time(now);
         if lost > 0 {
             is_reduced = recoverer.begin_recovery();
-            recoverer.set_window(now, &News::default(), lost, srtt);
+            recoverer.set_window(now, &News::default(), lost);
         }
         if is_reduced {
             self.flags.insert(Flags::CWR_OWED);
@@ -111,7 +109,7 @@ impl<B: Backing> Connection<B> {
     /// §3.1): what is oldest is deemed lost, and all that has been under way
     /// for longer than it should (RFC 8985 §6.3); without SACK, everything.
     pub(super) fn retransmission_timeout(&mut self, now: Instant) {
-        let srtt = self.rtt.srtt().unwrap_or(Duration::from_secs(1));
+        let srtt = smoothed(&self.rtt);
         let has_sack = self.flags.contains(Flags::SACK);
         let mss = u32::from(self.mss);
         let (una, nxt, outstanding) = (self.snd.una, self.snd.nxt, self.snd.outstanding());
@@ -164,11 +162,16 @@ struct Recoverer<'a, B: Backing> {
     nxt: crate::SeqNum,
     mss: u32,
     algorithm: crate::congestion::Algorithm,
-    rto: Duration,
+    rtt: RttEstimator,
     /// A writer waits for room in the send buffer.
     is_full: bool,
     has_sack: bool,
     /// Before the acknowledgement came, what the timer took for lost was being
     /// repeated.
     had_timeout: bool,
+}
+
+/// SRTT, or a guess before there is a sample.
+fn smoothed(rtt: &RttEstimator) -> Duration {
+    rtt.srtt().unwrap_or(Duration::from_secs(1))
 }

@@ -22,7 +22,13 @@ impl<const STEP_BITS: u32> Stamp<STEP_BITS> {
 
     /// How long ago it was, give or take a step.
     pub(super) fn elapsed(self, now: Instant) -> Duration {
-        Duration::from_nanos(u64::from(Self::of(now).0.wrapping_sub(self.0)) << STEP_BITS)
+        Duration::from_nanos(self.elapsed_nanos(now))
+    }
+
+    /// The same, in nanoseconds.
+    #[inline]
+    pub(super) fn elapsed_nanos(self, now: Instant) -> u64 {
+        u64::from(Self::of(now).0.wrapping_sub(self.0)) << STEP_BITS
     }
 
     /// The point itself, give or take a step.

@@ -189,8 +189,8 @@ impl<B: Backing> Connection<B> {
         }
         let tuning = &mut self.busy.get_or_default().tuning;
         tuning.read = tuning.read.saturating_add(count as u32);
-        let round = self.rtt.srtt().unwrap_or(MAX_DELAY);
-        if now.duration_since(tuning.since) < round {
+        let round = self.rtt.srtt_micros().unwrap_or(MAX_DELAY.as_micros() as u64);
+        if now.micros_since(tuning.since) < round {
             return;
         }
         let slack = 16 * u32::from(self.acks.peer_segment);

@@ -7,7 +7,7 @@ mod poll;
 mod split;
 
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::net::SocketAddrV4;
 use core::time::Duration;
 
@@ -106,8 +106,8 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     /// # Errors
     ///
     /// See [`FlowError`]; only after all that has arrived is read.
-    pub async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FlowError> {
-        self.handle.read(buffer).await
+    pub fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, FlowError>> {
+        self.handle.read(buffer)
     }
 
     /// Waits for data and shows it to `take` where it lies: nothing is copied.

@@ -1,9 +1,9 @@
 //! What flows ask of the layer.
 
 use core::cell::RefMut;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use traits::{ConnectError, FlowError, Ip};
 
@@ -17,8 +17,10 @@ use crate::storage::Storage;
 const SHORT_WRITE: usize = 4096;
 
 impl<I: Ip, S: Storage> Handle<'_, I, S> {
-    pub(super) async fn read(&self, buffer: &mut [u8]) -> Result<usize, FlowError> {
-        poll_fn(|context| self.tcp.poll_read(self.id, buffer, context)).await
+    // Not an `async fn`, as neither is what calls it: a state machine around
+    // another one is asked for its state at each poll.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, FlowError>> {
+        poll_fn(move |context| self.tcp.poll_read(self.id, buffer, context))
     }
 
     pub(super) async fn read_with<R>(
@@ -36,8 +38,8 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
         Ok(Some(result))
     }
 
-    pub(super) async fn write(&self, bytes: &[u8]) -> Result<usize, FlowError> {
-        poll_fn(|context| self.tcp.poll_write(self.id, bytes, context)).await
+    pub(super) fn write(&self, bytes: &[u8]) -> impl Future<Output = Result<usize, FlowError>> {
+        poll_fn(move |context| self.tcp.poll_write(self.id, bytes, context))
     }
 
     pub(super) async fn write_with<R>(
@@ -53,13 +55,15 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
         Ok(result)
     }
 
-    pub(super) async fn write_all(&self, bytes: &[u8]) -> Result<(), FlowError> {
+    pub(super) fn write_all(&self, bytes: &[u8]) -> impl Future<Output = Result<(), FlowError>> {
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let used = self.write(rest).await?;
-            rest = rest.get(used..).unwrap_or_default();
-        }
-        Ok(())
+        poll_fn(move |context| {
+            while !rest.is_empty() {
+                let used = ready!(self.tcp.poll_write(self.id, rest, context))?;
+                rest = rest.get(used..).unwrap_or_default();
+            }
+            Poll::Ready(Ok(()))
+        })
     }
 
     pub(super) async fn flush(&self) -> Result<(), FlowError> {

@@ -97,7 +97,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             .with_tos(transmit.ecn.tos())
             .with_dont_fragment();
         // Two pointers, which travel in registers.
-        let filling = Filling { tuple, transmit, partial, id };
+        let filling = Filling { tuple, transmit, header_len, partial, id };
         self.ip.write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or(0))
     }
 
@@ -105,8 +105,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// this uses the connection itself at the moment.
     #[inline]
     fn fill(&self, filling: &Filling<'_>, buffer: &mut [u8]) -> Option<usize> {
-        let &Filling { tuple, transmit, partial, id } = filling;
-        let len = transmit.header_len() + transmit.len as usize;
+        let &Filling { tuple, transmit, header_len, partial, id } = filling;
+        let len = header_len + transmit.len as usize;
         let buffer = buffer.get_mut(..len)?;
         let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
         let checksum = if partial { pseudo.partial() } else { 0 };
@@ -134,6 +134,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 struct Filling<'s> {
     tuple: &'s Tuple,
     transmit: &'s Transmit,
+    header_len: usize,
     /// The device completes the checksum.
     partial: bool,
     /// Whose the data is.

@@ -1,5 +1,6 @@
 //! What is said, and by whom next.
 
+use core::cell::RefMut;
 use core::task::Waker;
 
 use traits::{Instant, Ip, Path, SendError};
@@ -140,12 +141,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let mut has_sent = false;
         let mut left = BURST;
         while left > 0 {
-            self.next_segment(now, id, &mut segment, is_sent, &budget(&path, large));
-            is_sent = false;
-            let Some(transmit) = &mut segment else {
-                self.settle(now, id);
+            let Some(transmit) = self.next_segment(now, id, &mut segment, is_sent, &budget(&path, large))
+            else {
                 return Turn::Done;
             };
+            is_sent = false;
             let (count, written) = match path {
                 Ok(path) => self.emit_large(&tuple, transmit, &path, large, &id),
                 Err(error) => (0, Err(error)),
@@ -182,7 +182,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 && transmit.purpose == Purpose::Handshake
                 && self.ends_unresolved(now, id)
             {
-                self.settle(now, id);
+                self.settle(self.state.borrow_mut(), now, id);
                 return Turn::Done;
             }
             (is_sent, has_sent) = (true, true);
@@ -220,8 +220,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return None;
         }
         if !held.indexed || held.machine.rests(now) {
-            drop(state);
-            self.settle(now, id);
+            self.settle(state, now, id);
             return None;
         }
         Some((id, tuple))
@@ -239,29 +238,30 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
     }
 
-    /// Notes what was sent, if it was, and puts the next in its place.
+    /// Notes what was sent, if it was, and puts the next in its place; when
+    /// there is none, the connection [settles](Self::settle).
     #[inline]
-    fn next_segment(
+    fn next_segment<'t>(
         &self,
         now: Instant,
         id: ConnectionId,
-        segment: &mut Option<Transmit>,
+        segment: &'t mut Option<Transmit>,
         is_sent: bool,
         budget: &Budget,
-    ) {
+    ) -> Option<&'t mut Transmit> {
         let mut state = self.state.borrow_mut();
         let mut held = state.get_mut(id);
         if let (Some(held), Some(sent), true) = (&mut held, &segment, is_sent) {
             held.machine.transmitted(now, sent);
         }
-        *segment = match held {
-            Some(held) if held.indexed => {
-                // At the beginning of the turn this was asked.
-                let rests = is_sent && held.machine.rests(now);
-                if rests { None } else { held.machine.poll_awake(now, budget) }
-            }
-            Some(_) | None => None,
-        };
+        match held {
+            Some(held) if held.indexed => held.machine.put_next(now, budget, segment),
+            Some(_) | None => *segment = None,
+        }
+        if segment.is_none() {
+            self.settle(state, now, id);
+        }
+        segment.as_mut()
     }
 
     /// A burst is out: to the end of the line.
@@ -297,8 +297,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// A connection has said all: its timer is set, and it goes where it
     /// belongs now.
-    fn settle(&self, now: Instant, id: ConnectionId) {
-        let mut state = self.state.borrow_mut();
+    fn settle(&self, mut state: RefMut<'_, State<S>>, now: Instant, id: ConnectionId) {
         let state_ref = &mut *state;
         state_ref.connections.unlink(&mut state_ref.dirty, id.slot);
         let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else { return };

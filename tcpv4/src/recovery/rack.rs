@@ -20,10 +20,10 @@ pub(crate) struct Rack {
     sent_at: Instant,
     /// RACK.end_seq: its end.
     end: SeqNum,
-    /// RACK.rtt: its round trip.
-    rtt: Duration,
-    /// RACK.min_RTT; zero before the first sample.
-    min_rtt: Duration,
+    /// RACK.rtt: its round trip, in nanoseconds.
+    rtt: u64,
+    /// RACK.min_RTT, in nanoseconds; 0 before the first sample.
+    min_rtt: u64,
     min_rtt_at: Instant,
     /// RACK.fack: the highest number that has arrived.
     fack: SeqNum,
@@ -38,13 +38,15 @@ pub(crate) struct Rack {
     started: bool,
 }
 
-/// The minimum round trip is one of the last five minutes.
-const MIN_RTT_WINDOW: Duration = Duration::from_secs(300);
+/// The minimum round trip is one of the last five minutes, in nanoseconds.
+const MIN_RTT_WINDOW: u64 = 300_000_000_000;
 
 impl Rack {
-    pub(crate) fn sample_min_rtt(&mut self, now: Instant, rtt: Duration) {
-        if self.min_rtt.is_zero() || rtt <= self.min_rtt || now.duration_since(self.min_rtt_at) > MIN_RTT_WINDOW
-        {
+    /// A round trip of something sent once, at `sent_at`.
+    #[inline]
+    pub(crate) fn sample_min_rtt(&mut self, now: Instant, sent_at: Instant) {
+        let rtt = now.nanos_since(sent_at);
+        if self.min_rtt == 0 || rtt <= self.min_rtt || now.nanos_since(self.min_rtt_at) > MIN_RTT_WINDOW {
             (self.min_rtt, self.min_rtt_at) = (rtt, now);
         }
     }
@@ -58,7 +60,7 @@ impl Rack {
             self.reordering_seen = true;
         }
         self.fack = if self.started { self.fack.later(end) } else { end };
-        let rtt = now.duration_since(record.sent_at);
+        let rtt = now.nanos_since(record.sent_at);
         if record.retransmitted {
             // Step 2: the acknowledgement may be for an earlier transmission.
             let sent_ms = record.sent_at.as_millis() as u32;
@@ -115,14 +117,14 @@ impl Rack {
         if !self.reordering_seen && eager {
             return Duration::ZERO;
         }
-        (self.min_rtt / 4 * (u32::from(self.widened) + 1)).min(srtt)
+        (Duration::from_nanos(self.min_rtt) / 4 * (u32::from(self.widened) + 1)).min(srtt)
     }
 
     /// How long after it was sent something older than what has arrived is
     /// lost.
     pub(crate) fn patience(&self, eager: bool, srtt: Duration) -> Duration {
         // Before anything has arrived, as the handshake went.
-        let rtt = if self.started { self.rtt } else { srtt };
+        let rtt = if self.started { Duration::from_nanos(self.rtt) } else { srtt };
         rtt + self.reordering_window(eager, srtt)
     }
 

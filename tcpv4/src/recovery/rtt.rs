@@ -8,7 +8,7 @@ const INITIAL_RTO: u32 = 1_000_000;
 /// 1 s, above a delayed acknowledgement of any peer.
 const MIN_VARIATION: u32 = 200_000;
 /// The most, as in Linux (RFC 6298 §2.5 allows 60 s and more).
-const MAX_RTO: Duration = Duration::from_secs(120);
+const MAX_RTO: u64 = 120_000_000;
 
 /// Estimates the round-trip time; all in microseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,8 +23,8 @@ pub(crate) struct RttEstimator {
 
 impl RttEstimator {
     /// Takes a sample (RFC 6298 §2.2, §2.3), which ends the back-off.
-    pub(crate) fn sample(&mut self, rtt: Duration) {
-        let rtt = (rtt.as_micros() as u64).clamp(1, MAX_RTO.as_micros() as u64) as u32;
+    pub(crate) fn sample(&mut self, micros: u64) {
+        let rtt = micros.clamp(1, MAX_RTO) as u32;
         if self.srtt == 0 {
             (self.srtt, self.rttvar) = (rtt, rtt / 2);
         } else {
@@ -56,13 +56,24 @@ impl RttEstimator {
 
     /// RTO, doubled as often as it had to be.
     pub(crate) fn rto(&self) -> Duration {
+        Duration::from_micros(self.rto_micros())
+    }
+
+    /// SRTT; none where there is no sample yet.
+    #[inline]
+    pub(crate) fn srtt_micros(&self) -> Option<u64> {
+        (self.srtt > 0).then_some(u64::from(self.srtt))
+    }
+
+    /// [`Self::rto`], as it is needed for each segment.
+    #[inline]
+    pub(crate) fn rto_micros(&self) -> u64 {
         let base = if self.srtt == 0 {
             INITIAL_RTO.max(4 * self.rttvar)
         } else {
             self.srtt.saturating_add(self.rttvar.saturating_mul(4).max(MIN_VARIATION))
         };
-        let backed_off = u64::from(base) << self.backoff.min(16);
-        Duration::from_micros(backed_off).min(MAX_RTO)
+        (u64::from(base) << self.backoff.min(16)).min(MAX_RTO)
     }
 
     /// RFC 6298 §5.5.
@@ -100,7 +111,7 @@ mod tests {
     fn the_minimum_is_above_the_smoothed_time() {
         let mut rtt = RttEstimator::default();
         for _ in 0..100 {
-            rtt.sample(ms(10));
+            rtt.sample(10_000);
         }
         assert!(rtt.rto() >= ms(209) && rtt.rto() <= ms(211), "{:?}", rtt.rto());
     }
@@ -108,19 +119,19 @@ mod tests {
     #[test]
     fn the_first_sample_counts_for_all() {
         let mut rtt = RttEstimator::default();
-        rtt.sample(ms(400));
+        rtt.sample(400_000);
         assert_eq!(rtt.rto(), ms(400 + 4 * 200));
     }
 
     #[test]
     fn a_round_trip_that_falls_does_not_lengthen_the_timeout() {
-        let settled = |first, then| {
+        let settled = |first: u64, then: u64| {
             let mut rtt = RttEstimator::default();
             for _ in 0..100 {
-                rtt.sample(ms(first));
+                rtt.sample(first * 1_000);
             }
             let before = rtt.rto();
-            rtt.sample(ms(then));
+            rtt.sample(then * 1_000);
             (before, rtt.rto())
         };
         let (before, after) = settled(2_000, 500);
@@ -134,13 +145,13 @@ mod tests {
         let mut rtt = RttEstimator::default();
         for n in 1..8 {
             rtt.back_off();
-            assert_eq!(rtt.rto(), ms(1000 << n).min(MAX_RTO));
+            assert_eq!(rtt.rto(), ms(1000 << n).min(ms(120_000)));
         }
         for _ in 0..300 {
             rtt.back_off();
         }
-        assert_eq!(rtt.rto(), MAX_RTO);
-        rtt.sample(ms(10));
+        assert_eq!(rtt.rto(), ms(120_000));
+        rtt.sample(10_000);
         assert!(rtt.rto() < ms(300));
     }
 }

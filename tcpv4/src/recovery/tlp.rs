@@ -1,16 +1,15 @@
 //! Tail loss probes (TLP, RFC 8985 §7): what is lost at the end of a flight
 //! has nothing behind it that would tell, so something is sent that does.
 
-use core::time::Duration;
-
 use crate::SeqNum;
 
-/// Added for a lone segment, whose acknowledgement the peer may delay.
-const PEER_DELAY: Duration = Duration::from_millis(200);
+/// Added for a lone segment, whose acknowledgement the peer may delay: in
+/// microseconds, as all here.
+const PEER_DELAY: u64 = 200_000;
 /// Added else, for what delays an acknowledgement without losing it; RFC 8985
 /// names none. Linux adds 2 ms and rounds up to ticks of 4 or more; with 2 alone,
 /// a peer that is merely scheduled late is often taken for one that lost the tail.
-const MARGIN: Duration = Duration::from_millis(8);
+const MARGIN: u64 = 8_000;
 
 /// TLP's state (RFC 8985 §7.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,9 +24,10 @@ pub(crate) struct TailProbe {
 
 impl TailProbe {
     /// The probe timeout after the last transmission (RFC 8985 §7.2).
-    pub(crate) fn timeout(srtt: Option<Duration>, is_lone: bool) -> Duration {
+    #[inline]
+    pub(crate) fn timeout(srtt: Option<u64>, is_lone: bool) -> u64 {
         match srtt {
-            None => Duration::from_secs(1),
+            None => 1_000_000,
             Some(srtt) => 2 * srtt + if is_lone { PEER_DELAY } else { MARGIN },
         }
     }

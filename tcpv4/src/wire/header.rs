@@ -115,7 +115,8 @@ pub fn emit<'b>(
     checksum: u16,
     buffer: &'b mut [u8],
 ) -> Option<&'b mut [u8]> {
-    let (head, data) = buffer.split_at_mut_checked(transmit.header_len())?;
+    let header_len = transmit.header_len();
+    let (head, data) = buffer.split_at_mut_checked(header_len)?;
     let (fixed, options) = head.split_at_mut_checked(HEADER_LEN)?;
     let control = match transmit.control {
         Some(Control::Syn) => SYN,
@@ -129,7 +130,7 @@ pub fn emit<'b>(
         dst_port: ports.dst.into(),
         seq: transmit.seq.value().into(),
         ack: transmit.ack.map_or(0, SeqNum::value).into(),
-        data_offset: ((transmit.header_len() / 4) << 4) as u8,
+        data_offset: ((header_len / 4) << 4) as u8,
         flags: control | ack | transmit.marks.bits(),
         window: transmit.window.0.into(),
         checksum: checksum.into(),

@@ -1,11 +1,9 @@
 //! Whether something is lost, and what that begins and ends.
 
-use core::time::Duration;
-
 use traits::Instant;
 
 use super::super::ack::{Duplicate, News};
-use super::Recoverer;
+use super::{Recoverer, smoothed};
 use crate::buffer::Backing;
 use crate::congestion::{Controller, Cwnd};
 use crate::recovery::{Phase, Prior, Prr, Watch};
@@ -186,7 +184,7 @@ impl<B: Backing> Recoverer<'_, B> {
     }
 
     /// RACK (RFC 8985 §6.2).
-    pub(super) fn detect_by_time(&mut self, now: Instant, srtt: Duration) -> (u32, Option<Instant>) {
+    pub(super) fn detect_by_time(&mut self, now: Instant) -> (u32, Option<Instant>) {
         let scoreboard = &mut self.busy.scoreboard;
         let recovery = &self.busy.recovery;
         let is_recovering = match recovery.phase {
@@ -198,7 +196,7 @@ impl<B: Backing> Recoverer<'_, B> {
             return (0, None);
         }
         let eager = is_recovering || scoreboard.sacked_segments() >= DUP_THRESH;
-        recovery.rack.detect(now, scoreboard, eager, srtt)
+        recovery.rack.detect(now, scoreboard, eager, smoothed(&self.rtt))
     }
 
     /// Duplicate acknowledgements, for a peer without SACK (RFC 5681 §3.2,

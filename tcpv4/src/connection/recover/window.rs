@@ -1,19 +1,17 @@
 //! The congestion window after an acknowledgement.
 
-use core::time::Duration;
-
 use traits::Instant;
 
 use super::super::ack::News;
 use super::super::busy::Used;
-use super::Recoverer;
+use super::{Recoverer, smoothed};
 use crate::buffer::Backing;
 use crate::congestion::{Ack, Controller, Cwnd};
 use crate::recovery::Phase;
 
 impl<B: Backing> Recoverer<'_, B> {
     /// The congestion window after an acknowledgement.
-    pub(super) fn set_window(&mut self, now: Instant, news: &News, lost: u32, srtt: Duration) {
+    pub(super) fn set_window(&mut self, now: Instant, news: &News, lost: u32) {
         match self.busy.recovery.phase {
             Phase::Recovery | Phase::Reduced => {
                 let pipe = self.pipe();
@@ -28,7 +26,7 @@ impl<B: Backing> Recoverer<'_, B> {
                 let budget = if is_partial { budget.max(self.mss) } else { budget };
                 self.window.cwnd = pipe.saturating_add(budget);
             }
-            Phase::Open | Phase::Loss => self.grow_window(now, news, srtt),
+            Phase::Open | Phase::Loss => self.grow_window(now, news),
         }
     }
 
@@ -40,7 +38,7 @@ impl<B: Backing> Recoverer<'_, B> {
     /// counts when it does, but before the number moves on only where things are
     /// reordered (as Linux); without SACK it is a segment for an acknowledgement
     /// (RFC 3465 §2.3, L = 1).
-    fn grow_window(&mut self, now: Instant, news: &News, srtt: Duration) {
+    fn grow_window(&mut self, now: Instant, news: &News) {
         let was_limit = self.busy.limited.is_some_and(|limited| self.una.before_eq(limited));
         let is_used = self.window.is_slow_start() && self.window.cwnd < 2 * news.outstanding;
         let recovery = &self.busy.recovery;
@@ -57,11 +55,11 @@ impl<B: Backing> Recoverer<'_, B> {
         let ack = Ack {
             now,
             acked: news.delivered.min(limit),
-            rtt: news.newest_rtt,
+            rtt: news.newest.map(|newest| now.duration_since(newest)),
             una: self.una,
             nxt: self.nxt,
             mss: self.mss,
-            srtt,
+            srtt: smoothed(&self.rtt),
         };
         let window = &mut *self.window;
         self.busy.control(self.algorithm).acknowledged(window, &ack);
@@ -75,7 +73,7 @@ impl<B: Backing> Recoverer<'_, B> {
     fn decay_window(&mut self, now: Instant, outstanding: u32) {
         let used = self.busy.used.get_or_insert(Used { since: now, most: 0 });
         used.most = used.most.max(outstanding);
-        if now.duration_since(used.since) < self.rto {
+        if now.micros_since(used.since) < self.rtt.rto_micros() {
             return;
         }
         let most = used.most.max(Cwnd::initial(self.mss));
