@@ -41,7 +41,7 @@ impl<N: Network, W: Write> Capture<N, W> {
         Self { device, recorder: recorder.clone(), interface }
     }
 
-    /// Sets the wall-clock time at [`Instant::ZERO`], as time since
+    /// Sets the wall-clock time at [`Instant::ZERO`](traits::Instant::ZERO), as time since
     /// 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn with_epoch(self, epoch: Duration) -> Self {

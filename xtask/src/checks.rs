@@ -120,6 +120,8 @@ fn names(shell: &Shell) -> Result<()> {
 }
 
 fn dependencies(shell: &Shell) -> Result<()> {
+    // Those of other systems as well, which no build here has fetched.
+    cmd!(shell, "cargo fetch --locked").run()?;
     Ok(cmd!(shell, "cargo deny --offline check licenses bans sources").run()?)
 }
 
