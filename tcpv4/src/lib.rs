@@ -54,8 +54,8 @@
 //! backlog; when all are taken, SYNs are answered with cookies that keep MSS,
 //! window scale and SACK. Initial sequence numbers (RFC 6528), timestamp
 //! offsets, ports (RFC 6056), cookies and the table's hash come from one key
-//! drawn at `connect`. Resets are limited to 1000 a second. Everything
-//! dropped is counted by its reason: [`Statistics`].
+//! drawn at `connect`. Resets have no quota, which would tell whoever uses
+//! it up of others. Everything dropped is counted by its reason: [`Statistics`].
 
 // Tests of the inside share the harness of those outside, which has std.
 #![cfg_attr(not(test), no_std)]

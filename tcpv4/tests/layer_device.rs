@@ -5,7 +5,8 @@ mod layer_net;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use layer_net::{B, Link, Net, SECOND, pattern, read_all, with_heap};
+use layer_net::raw::{ACK, PEER, RST, Raw};
+use layer_net::{B, Link, Net, SECOND, accept, once, pattern, read_all, speak, with_heap};
 use tcpv4::{Flow, Listener, Storage};
 use traits::{Capabilities, FlowError, Offload, SendError};
 
@@ -52,6 +53,25 @@ on_both! {
         let statistics = net.a().statistics();
         assert!(statistics.device_full > 10);
         assert_eq!(statistics.retransmitted, 0, "what waited was not taken for lost");
+    }
+
+    fn a_flood_of_strays_on_a_slow_device_starves_no_connection(net) {
+        let listener = Listener::<2>::with_capacity();
+        let (mut flow, _) = accept(net, &listener, &Raw::new(0, 1000, 0).from(PEER, 99));
+        assert!(once(flow.write(&[7; 100])).is_ready());
+        let mut replies = 0;
+        // More come with each batch than the device takes.
+        let sent = (0..10).any(|round| {
+            for n in 0..64 {
+                Raw::new(ACK, n, 1).from(PEER, 1000 + 64 * round + n as u16).input(net.a(), None);
+            }
+            net.hosts[0].ip.give_room(4);
+            let seen = speak(net);
+            replies += seen.iter().filter(|segment| segment.flags & RST != 0).count();
+            seen.iter().any(|segment| segment.payload.len() == 100)
+        });
+        assert!(sent && replies >= 4, "{replies}");
+        net.hosts[0].ip.give_room(usize::MAX);
     }
 
     fn a_device_without_offloads(net) {

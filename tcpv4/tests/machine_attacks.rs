@@ -146,6 +146,10 @@ fn a_timestamp_is_not_trusted_for_ever() {
     s.run(25 * 86_400_000);
     let own = s.own_ts();
     assert_eq!(s.inject(data(1, 10).ts((400, own))).dropped, None);
+    // From now on this one is the recent.
+    assert_eq!(s.inject(data(11, 10).ts((401, own))).dropped, None);
+    assert_eq!(s.inject(data(21, 10).ts((390, own))).dropped, Some(Dropped::Paws));
+    assert_eq!(s.read_from(0), 20);
 }
 
 #[test]

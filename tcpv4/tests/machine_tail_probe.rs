@@ -35,14 +35,12 @@ fn a_probe_with_new_data_where_there_is_some() {
 }
 
 #[test]
-fn a_probe_that_repaired_a_loss_shrinks_the_window() {
+fn a_probe_that_repaired_a_loss_reduces_the_threshold() {
     let mut s = flying(&Start::default(), 3);
     s.run(250);
     s.discard();
-    let before = s.connection.info().cwnd;
     // All are there, the last by the probe: no D-SACK says that it came twice.
     let _ = s.inject(ack(3001));
-    let _ = before;
     s.write(10_000);
     s.discard();
     let _ = s.inject(ack(4001));

@@ -37,6 +37,26 @@ fn an_unreachable_host_undoes_a_back_off() {
     s.expect(seg().seq(1).len(1000));
 }
 
+/// The window was reduced for the first timeout; those after it are the same
+/// loss, however many of them are taken back.
+#[test]
+fn a_broken_path_reduces_the_window_once() {
+    let mut s = Script::established();
+    s.write(10_000);
+    while s.connection.info().timeouts == 0 {
+        s.run(10);
+    }
+    let first = s.connection.info();
+    assert!(first.ssthresh.is_some());
+    for _ in 0..5 {
+        unreachable(&mut s, UnreachableCode::Host, 1);
+        s.run(1000);
+    }
+    let last = s.connection.info();
+    assert!(last.totals.retransmissions >= first.totals.retransmissions + 5, "{last:?}");
+    assert_eq!(last.ssthresh, first.ssthresh);
+}
+
 #[test]
 fn other_errors_and_other_segments_do_not() {
     let mut s = backed_off();

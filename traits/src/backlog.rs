@@ -18,10 +18,12 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Nothing waits. A timer waits for `patience` full batches at most: they
+    /// Nothing waits. A timer waits for `patience` full batches at most, 254 of
+    /// them in all: they
     /// should hold more frames than the device's own queue does, so that
     /// whatever had arrived when the timer was due is read by then.
     pub const fn new(patience: u8) -> Self {
+        let patience = if patience < u8::MAX { patience } else { u8::MAX - 1 };
         Self { is_full: Cell::new(false), waited: Cell::new(0), patience }
     }
 
@@ -31,7 +33,7 @@ impl Backlog {
         self.is_full.set(true);
         let waited = self.waited.get();
         // Whoever had waited long enough has had its turn.
-        self.waited.set(if (1..=self.patience).contains(&waited) { waited + 1 } else { 0 });
+        self.waited.set(if (1..=self.patience).contains(&waited) { waited.saturating_add(1) } else { 0 });
     }
 
     /// The device was found empty, or nobody listens any more.

@@ -101,17 +101,22 @@ impl<B: Backing> Connection<B> {
     fn heard(&mut self, now: Instant, segment: &Segment<'_>) {
         if !segment.payload.is_empty() && self.acks.is_used_up() && self.heard_at.elapsed(now) > self.rtt.rto()
         {
-            // It begins with slow start again.
+            // It begins with slow start again. (Linux looks at when data came last,
+            // not at when anything did.)
             self.acks.restart();
         }
+        let is_over = self.heard_at.elapsed(now) > TS_RECENT_VALID;
         self.heard_at = Stamp::of(now);
         self.keepalive_probes = 0;
         if let Some(ts) = segment.options.timestamps
             && self.flags.contains(Flags::TIMESTAMPS)
             && segment.seq.before_eq(self.rcv.acked)
-            && (ts.value.wrapping_sub(self.ts.recent) as i32) >= 0
+            && (is_over || (ts.value.wrapping_sub(self.ts.recent) as i32) >= 0)
         {
-            if !segment.payload.is_empty() {
+            if is_over {
+                // Nothing is to be compared with what came before (RFC 7323 §5.5).
+                self.busy.get_or_default().landmark = None;
+            } else if !segment.payload.is_empty() {
                 self.note_landmark();
             }
             // RFC 7323 §4.3.
@@ -207,7 +212,8 @@ impl<B: Backing> Connection<B> {
         segment.control == Some(Control::Rst) && has_fin_come && segment.seq + 1 == self.rcv.nxt
     }
 
-    /// Second: RST, only exactly where it has to be (RFC 5961 §3.2).
+    /// Second: RST, only exactly where it has to be (RFC 5961 §3.2) or with the
+    /// number of the FIN that came.
     fn check_reset(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
         if segment.control != Some(Control::Rst) {
             return Ok(());

@@ -27,7 +27,7 @@ impl<B: Backing> Connection<B> {
         }
         recoverer.settle(&mut news);
         let is_undone = recoverer.check_spurious(&news);
-        recoverer.check_tail_probe(&news);
+        let mut is_reduced = recoverer.check_tail_probe(&news);
         recoverer.end_phase();
         let (lost, next) = if recoverer.has_sack {
             recoverer.detect_by_time(now)
@@ -35,7 +35,7 @@ impl<B: Backing> Connection<B> {
             (recoverer.detect_by_count(&news), None)
         };
         // The sender says CWR whatever it slowed down for (RFC 3168 §6.1.2).
-        let mut is_reduced = lost > 0 && recoverer.begin_recovery();
+        is_reduced |= lost > 0 && recoverer.begin_recovery();
         is_reduced |= recoverer.check_mark(&news);
         recoverer.set_window(now, &news, lost);
         if is_undone {
@@ -121,6 +121,8 @@ impl<B: Backing> Connection<B> {
         }
         busy.scoreboard.forget_assumed();
         let recovery = &mut busy.recovery;
+        // Not the number of retries, of which RFC 6069 takes some back.
+        let was_stalled = recovery.stalled_since.is_some();
         recovery.stalled_since = recovery.stalled_since.or(first.map(|first| first.sent_at));
         recovery.watch = recovery.watch_of_timeout();
         recovery.tail_probe.reset();
@@ -130,7 +132,7 @@ impl<B: Backing> Connection<B> {
         // retransmit would count again.)
         let is_reduced = match recovery.phase {
             Phase::Open => false,
-            Phase::Loss => self.retries > 0,
+            Phase::Loss => was_stalled,
             Phase::Recovery | Phase::Reduced => true,
         };
         let Cwnd { cwnd, ssthresh } = self.window;

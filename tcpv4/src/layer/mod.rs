@@ -83,6 +83,8 @@ pub struct Tcp<I, S: Storage = crate::DefaultStorage> {
     generation: Cell<u32>,
     /// The task is at it.
     is_polled: Cell<bool>,
+    /// Replies that were sent since another had its turn.
+    replied: Cell<u8>,
 }
 
 impl<I, S: Storage> fmt::Debug for Tcp<I, S> {
@@ -139,6 +141,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             settings: Cell::default(),
             counters: Counters::default(),
             is_polled: Cell::new(false),
+            replied: Cell::new(0),
         }
     }
 

@@ -63,19 +63,29 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     fn transmit_next(&self, now: Instant) -> Turn {
         let state = self.state.borrow();
-        if let Some(reply) = state.replies.front() {
-            let reply = *reply;
-            drop(state);
-            return self.transmit_reply(&reply);
-        }
+        let reply = state.replies.front().copied();
         let owed = state.half_open_lists.first().and_then(|list| list.front());
         let dirty = state.dirty.front();
         drop(state);
-        match (owed, dirty) {
+        // After a burst of replies it is another's turn: whoever floods a device
+        // that sends more slowly than it receives starves no connection.
+        let is_alone = owed.is_none() && dirty.is_none();
+        if let Some(reply) = reply.filter(|_| is_alone || usize::from(self.replied.get()) < BURST) {
+            let turn = self.transmit_reply(&reply);
+            if turn == Turn::Done {
+                self.replied.set(self.replied.get().saturating_add(1));
+            }
+            return turn;
+        }
+        let turn = match (owed, dirty) {
             (Some(slot), _) => self.transmit_syn_ack(now, slot),
             (None, Some(slot)) => self.transmit_burst(now, slot),
             (None, None) => Turn::Idle,
+        };
+        if turn != Turn::Full {
+            self.replied.set(0);
         }
+        turn
     }
 
     fn transmit_reply(&self, reply: &Reply) -> Turn {

@@ -376,7 +376,11 @@ pub(crate) fn held<S: Storage>(
         indexed: true,
         lent: Lent::empty(),
         wants: Want::empty(),
-        seconds: seconds(now),
+        seconds: match owner {
+            // The layer below was told of nothing yet.
+            Owner::Flow | Owner::Halves => seconds(now).wrapping_sub(1),
+            Owner::Listener | Owner::Nobody => seconds(now),
+        },
         bytes: 0,
         reader: None,
         writer: None,

@@ -32,7 +32,7 @@ impl Prr {
         } else {
             let mut limit = self.delivered.saturating_sub(self.out).max(delivered);
             if progress {
-                limit += mss;
+                limit = limit.saturating_add(mss);
             }
             limit.min(ssthresh - pipe)
         };

@@ -20,7 +20,7 @@ use fata::traits::Instant;
 use netif_pcap::{Direction, Format, Recorder, Recording};
 
 use scenario::Scenario;
-use search::{Failure, search};
+use search::{Failure, search, search_with};
 use world::{Outcome, play};
 
 /// What has to hold of every scenario, beside that it comes to its end: all
@@ -104,6 +104,21 @@ fn a_failure_is_shrunk_and_leaves_a_capture() {
     let recording = Recording::read(&file).expect("it can be read");
     assert!(recording.frames().len() > 5 && !recording.is_cut_off());
     read_by_others(&failure.capture);
+    std::fs::remove_file(&failure.capture).expect("the capture goes");
+}
+
+/// A panic in a tower is a failure like any other.
+#[test]
+fn a_panic_is_shrunk_and_leaves_a_capture() {
+    let failure = search_with(0..100, &|scenario, recorder| {
+        assert_eq!(play(scenario, recorder)?.retransmitted, 0, "sent again");
+        Ok(())
+    });
+    let failure = failure.expect("a bad link is among them");
+    assert!(failure.problem.contains("panicked") && failure.problem.contains("sent again"), "{failure}");
+    assert_eq!(failure.least.hosts, 2, "{failure}");
+    let file = std::fs::read(&failure.capture).expect("the capture is there");
+    assert!(Recording::read(&file).expect("it can be read").frames().len() > 5);
     std::fs::remove_file(&failure.capture).expect("the capture goes");
 }
 

@@ -107,13 +107,12 @@ impl<B: Backing> Recoverer<'_, B> {
     }
 
     /// A tail loss probe has repaired a loss that nothing else told of: that
-    /// is congestion all the same (RFC 8985 §7.4.2).
-    pub(super) fn check_tail_probe(&mut self, news: &News) {
+    /// is congestion all the same (RFC 8985 §7.4.2). Returns whether the window
+    /// was reduced.
+    pub(super) fn check_tail_probe(&mut self, news: &News) -> bool {
         let tail_probe = &mut self.busy.recovery.tail_probe;
         let is_needless = news.duplicate.is_some_and(|duplicate| tail_probe.ends_at(duplicate.end));
-        if tail_probe.acknowledged(self.una, is_needless, news.is_duplicate_ack) {
-            self.reduce(news.outstanding);
-        }
+        tail_probe.acknowledged(self.una, is_needless, news.is_duplicate_ack) && self.reduce(news.outstanding)
     }
 
     /// Congestion marks are echoed: the window shrinks once for a window of data
@@ -141,14 +140,15 @@ impl<B: Backing> Recoverer<'_, B> {
 
     /// Shrinks the window, though nothing is missing. What calls for that is
     /// certain, so that there is nothing to undo. `flight`: what was under way.
-    fn reduce(&mut self, flight: u32) {
+    fn reduce(&mut self, flight: u32) -> bool {
         if self.busy.recovery.phase != Phase::Open {
-            return;
+            return false;
         }
         self.congest(flight);
         self.busy.recovery.undo.forget();
         self.busy.recovery.phase = Phase::Reduced;
         self.busy.recovery.prr = Prr::start(flight);
+        true
     }
 
     fn congest(&mut self, flight: u32) {
