@@ -254,6 +254,11 @@ fn low_mss() -> Scene {
         let newest: Vec<_> = (0..=hole.min(3)).map(|back| (at - 176 * back, at - 176 * back + 88)).collect();
         scene.get(sacks(5000, una + 1760, &newest).frame());
     }
+    // The first of these segments was sent again already. Each report tells that a
+    // byte more of it has come and that the one before has not: which is sent once
+    // more, a byte for a report (RFC 8985 §6.2: of what was sent at one time, what
+    // lies before has been overtaken).
+    scene.answers(Answer::Again, 20);
     for hole in 0..20 {
         let at = una + 1761 + 2 * hole;
         scene.get(sacks(5000, una + 1760, &[(at, at + 1)]).frame());
