@@ -1,6 +1,6 @@
 # Byte for byte, both ways, with a fifth of all frames lost in each direction.
 . /cases/lib.sh
-size=131072
+size=49152
 # Both ends double what they wait for with each loss of the same.
 PATIENCE=400
 start lossy web 05 'ip=10.0.0.5 nogso'
