@@ -12,6 +12,7 @@ mod limits;
 mod outcome;
 mod output;
 mod path;
+mod pause;
 mod plain;
 mod recover;
 mod settings;

@@ -5,12 +5,10 @@ use core::time::Duration;
 use traits::Instant;
 
 use super::path::NO_CAP;
-use super::stamp::Stamp;
 use super::timers::Timer;
 use super::{Budget, Connection, Flags, State};
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes, Side};
-use crate::congestion::Cwnd;
 use crate::receive::Urgency;
 use crate::recovery::Watch;
 use crate::segment::{Control, Ecn, Marks, Purpose, Transmit};
@@ -362,40 +360,6 @@ impl<B: Backing> Connection<B> {
             transmit.marks |= Marks::PSH;
         }
         transmit
-    }
-
-    /// Whether nothing was sent for longer than a retransmission timeout.
-    #[inline]
-    pub(super) fn has_paused(&self, now: Instant) -> bool {
-        self.sent_at.elapsed_nanos(now) > self.rtt.rto_micros() * 1_000
-    }
-
-    /// After a pause, what the window was says little of what the path takes
-    /// now (RFC 5681 §4.1): it halves with every timeout passed, down to the
-    /// initial one, as in Linux (RFC 2861 §3).
-    fn restart_after_idle(&mut self, now: Instant) {
-        if self.snd.outstanding() > 0 || !self.has_paused(now) {
-            return;
-        }
-        let (rto, idle) = (self.rtt.rto(), self.sent_at.elapsed(now));
-        let restart = Cwnd::initial(u32::from(self.mss)).min(self.window.cwnd);
-        if self.window.ssthresh != Cwnd::UNKNOWN {
-            self.window.ssthresh = self.window.ssthresh.max(self.window.cwnd / 4 * 3);
-        }
-        let mut left = idle.saturating_sub(rto);
-        while self.window.cwnd > restart {
-            self.window.cwnd = (self.window.cwnd / 2).max(restart);
-            if left <= rto {
-                break;
-            }
-            left -= rto;
-        }
-        let algorithm = self.algorithm;
-        let busy = self.busy.get_or_default();
-        busy.used = None;
-        crate::congestion::Controller::idled(busy.control(algorithm), idle);
-        // The pause counts once.
-        self.sent_at = Stamp::of(now);
     }
 }
 

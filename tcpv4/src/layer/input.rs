@@ -2,13 +2,13 @@
 
 use traits::{Cast, Inbound, Instant, Ip, Packet};
 
-use super::state::{Woken, initial_window, seconds};
+use super::state::{Woken, seconds};
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
-use crate::half_open::{self, HalfOpen};
+use crate::half_open;
 use crate::listener::Accept;
 use crate::reply::{Queue as _, Reply};
-use crate::segment::{Control, Marks, Segment, Transmit};
+use crate::segment::{Control, Segment, Transmit};
 use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 use crate::wire::{self, HeaderError, Ports};
@@ -319,103 +319,5 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// own.
     pub(super) fn ts_value(&self, tuple: &Tuple, now: Instant) -> u32 {
         (now.as_millis() as u32).wrapping_add(self.secret.timestamp_offset(tuple))
-    }
-
-    /// A SYN for what is in TIME-WAIT still as a connection: that gives way, if
-    /// there is who would take the new one.
-    fn input_syn_again<'l>(
-        &self,
-        now: Instant,
-        slot: u32,
-        tuple: &Tuple,
-        segment: &Segment<'_>,
-        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
-    ) {
-        if !listeners(tuple.local_port).is_some_and(Accept::has_room) {
-            return self.counters.syn_in_connection.count();
-        }
-        let mut state = self.state.borrow_mut();
-        // The listener may have called back.
-        if !state.may_be_reopened(slot, segment) {
-            return self.counters.reentered.count();
-        }
-        let Some(held) = state.connections.get_mut(slot) else { return };
-        let iss = held.machine.give_way();
-        let woken = held.wake_for(Events::CLOSED);
-        let gone = self.retire(&mut state, slot);
-        drop(state);
-        woken.wake();
-        drop(gone);
-        self.counters.time_wait_reused.count();
-        self.input_syn(now, self.secret.table(tuple), tuple, segment, Some(iss), listeners);
-    }
-
-    /// A SYN to a listener, maybe.
-    fn input_syn<'l>(
-        &self,
-        now: Instant,
-        hash: u32,
-        tuple: &Tuple,
-        segment: &Segment<'_>,
-        iss: Option<SeqNum>,
-        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
-    ) {
-        let (remote, counters) = (tuple.remote, &self.counters);
-        if remote.is_unspecified() || remote.is_broadcast() || remote.is_multicast() || self.ip.is_local(remote)
-        {
-            return counters.bad_source.count();
-        }
-        let Some(listener) = listeners(tuple.local_port) else {
-            return self.refuse(tuple, segment);
-        };
-        if !listener.has_room() {
-            return counters.backlog_full.count();
-        }
-        let mut state = self.state.borrow_mut();
-        match state.find(hash, tuple) {
-            Some(Entry::TimeWait(old)) if iss.is_some() => {
-                state.release_time_wait(&self.secret, old);
-                counters.time_wait_reused.count();
-            }
-            // The listener itself called back and brought it up.
-            Some(_) => return counters.reentered.count(),
-            None => {}
-        }
-        let iss = iss.unwrap_or_else(|| self.secret.isn(tuple, now));
-        let settings = self.settings.get();
-        let scale = crate::WindowScale::for_limit(settings.receive_limit as usize);
-        let window = initial_window(&settings);
-        match state.half_open.insert(HalfOpen::new(*tuple, iss, (window, scale), segment, now)) {
-            Ok(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => state.queue_half_open(slot, true),
-            Ok(slot) => {
-                state.release_half_open(&self.secret, slot, false);
-                counters.no_room.count();
-            }
-            Err(half_open) => self.answer_with_cookie(&mut state, now, half_open, segment),
-        }
-    }
-
-    fn answer_with_cookie(
-        &self,
-        state: &mut State<S>,
-        now: Instant,
-        mut half_open: HalfOpen,
-        syn: &Segment<'_>,
-    ) {
-        let tuple = half_open.tuple;
-        let iss = cookie::make(&self.secret, &tuple, syn, now);
-        half_open.iss = iss;
-        let offset = self.secret.timestamp_offset(&tuple);
-        let value = cookie::timestamp(now.as_millis() as u32, &syn.options, half_open.ecn).wrapping_add(offset);
-        let mut transmit = half_open.syn_ack(crate::Mss::DEFAULT, value);
-        if transmit.options.timestamps.is_none() {
-            // Nowhere to keep these.
-            transmit.marks = Marks::empty();
-            transmit.options.window_scale = None;
-            transmit.options.sack_permitted = false;
-        }
-        state.cookies_until = Some(now + cookie::LIFETIME);
-        self.counters.cookies_sent.count();
-        self.owe(state, &tuple, &transmit);
     }
 }

@@ -11,6 +11,7 @@ mod list;
 mod open;
 mod output;
 mod state;
+mod syn;
 mod timeout;
 #[cfg(test)]
 mod work;

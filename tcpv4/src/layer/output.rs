@@ -188,11 +188,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 Ok(()) | Err(_) => {}
             }
             self.count_written(transmit, written);
-            if written == Err(SendError::Unresolved)
-                && transmit.purpose == Purpose::Handshake
-                && self.ends_unresolved(now, id)
-            {
-                self.settle(self.state.borrow_mut(), now, id);
+            let is_handshake = transmit.purpose == Purpose::Handshake;
+            if is_handshake && written == Err(SendError::Unresolved) && self.ends_unresolved(now, id) {
                 return Turn::Done;
             }
             (is_sent, has_sent) = (true, true);
@@ -201,7 +198,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         Turn::Done
     }
 
-    /// The next hop does not answer: whether an attempt to connect ends by that.
+    /// The next hop does not answer: whether an attempt to connect ends by that,
+    /// which then is settled.
     fn ends_unresolved(&self, now: Instant, id: ConnectionId) -> bool {
         let mut state = self.state.borrow_mut();
         let Some(held) = state.get_mut(id) else { return false };
@@ -213,6 +211,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let woken = held.wake_for(events);
         drop(state);
         woken.wake();
+        if ends {
+            self.settle(self.state.borrow_mut(), now, id);
+        }
         ends
     }
 
