@@ -223,3 +223,63 @@ impl<const N: usize> Groups<N> {
         self.members.iter().filter_map(|member| member.report_at).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(group: u32, v1: bool, leaves: bool) {
+            let group = Ipv4Addr::from_bits(group);
+            let sent = if leaves { Outgoing::Leave { group } } else { Outgoing::Report { group, v1 } };
+            let bytes = sent.encode();
+            let (read, kind) = match sent {
+                Outgoing::Leave { .. } => (Incoming::Other, 0x17),
+                Outgoing::Report { v1: true, .. } => (Incoming::Report { group }, 0x12),
+                Outgoing::Report { v1: false, .. } => (Incoming::Report { group }, 0x16),
+            };
+            prop_assert_eq!(parse(&bytes), Some(read));
+            prop_assert_eq!((bytes[0], bytes[1], &bytes[4..]), (kind, 0, &group.octets()[..]));
+        }
+
+        #[test]
+        fn a_changed_bit_is_noticed(group: u32, v1: bool, at in 0..MESSAGE_LEN, bit in 0u8..8) {
+            let mut bytes = Outgoing::Report { group: Ipv4Addr::from_bits(group), v1 }.encode();
+            bytes[at] ^= 1 << bit;
+            prop_assert_eq!(parse(&bytes), None);
+        }
+
+        /// A query of each version is read as what its router wrote
+        /// (RFC 2236 §2, RFC 3376 §4.1).
+        #[test]
+        fn queries_are_read(group: u32, code: u8, sources in prop::collection::vec(any::<u32>(), 0..8), v3: bool) {
+            let group = Ipv4Addr::from_bits(group);
+            let mut bytes = [&[QUERY, code, 0, 0][..], &group.octets()].concat();
+            if v3 {
+                bytes.extend([2, 125, 0, sources.len() as u8]);
+                bytes.extend(sources.iter().flat_map(|source| source.to_be_bytes()).collect::<Vec<_>>());
+            }
+            let sum = checksum(&bytes).to_be_bytes();
+            bytes[2..4].copy_from_slice(&sum);
+            let tenths = match u64::from(code) {
+                // The floating-point form: 1.mmmm × 2^(e + 3).
+                code @ 128.. if v3 => (16 + code % 16) * 2u64.pow((code / 16 % 8 + 3) as u32),
+                code => code,
+            };
+            let max_response = Duration::from_millis(100 * tenths);
+            let expected = match (code, v3) {
+                (0, false) => {
+                    Incoming::Query { group: Ipv4Addr::UNSPECIFIED, max_response: Duration::from_secs(10), v1: true }
+                }
+                _ => Incoming::Query { group, max_response, v1: false },
+            };
+            prop_assert_eq!(parse(&bytes), Some(expected));
+        }
+    }
+}

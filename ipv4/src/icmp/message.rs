@@ -133,7 +133,72 @@ pub(crate) fn make_echo_reply(message: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+    use std::vec;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn errors() -> impl Strategy<Value = ErrorToSend> {
+        use UnreachableCode::{Host, Network, Port, Protocol, SourceRoute};
+        let prohibited = [Prohibited::Network, Prohibited::Host, Prohibited::Communication];
+        let codes = [Network, Host, Protocol, Port, SourceRoute].into_iter();
+        let codes = codes.chain(prohibited.map(UnreachableCode::Prohibited));
+        let errors = codes.map(ErrorToSend::Unreachable).chain([ErrorToSend::ReassemblyTimeExceeded]);
+        prop::sample::select(errors.collect::<Vec<_>>())
+    }
+
+    proptest! {
+        #[test]
+        fn an_error_that_is_written_is_read(
+            error in errors(),
+            words in 0usize..=15,
+            content: [u8; 60],
+            data: Vec<u8>,
+            spare in 0usize..40,
+        ) {
+            let header = &content[..words * 4];
+            let mut out = vec![0xa5; ICMP_HEADER_LEN + header.len() + data.len() + spare];
+            let len = error.encode(&mut out, header, &data).expect("room");
+            prop_assert_eq!(len + spare, out.len());
+            let (message, rest) = out.split_at(len);
+            prop_assert!(rest.iter().all(|byte| *byte == 0xa5), "written past its end");
+            prop_assert_eq!(wire::checksum(message), 0);
+            prop_assert_eq!(&message[4..ICMP_HEADER_LEN], &[0; 4]);
+            prop_assert_eq!(&message[ICMP_HEADER_LEN..], &[header, &data].concat());
+            prop_assert!(is_error(message[0]));
+            let meant = match error {
+                ErrorToSend::Unreachable(code) => IcmpErrorKind::Unreachable(code),
+                ErrorToSend::ReassemblyTimeExceeded => IcmpErrorKind::TimeExceeded,
+            };
+            prop_assert_eq!(classify(message[0], message[1], 0), Kind::Error(meant));
+        }
+
+        #[test]
+        fn what_has_no_place_is_not_written(error in errors(), words in 0usize..=15, data: Vec<u8>, room in 0usize..400) {
+            let header = vec![7; words * 4];
+            let needed = ICMP_HEADER_LEN + header.len() + data.len();
+            let written = error.encode(&mut vec![0; room], &header, &data);
+            prop_assert_eq!(written, (needed <= room).then_some(needed));
+        }
+
+        /// The reply is the request but for its type, and its checksum is what
+        /// a sum over all of it would be.
+        #[test]
+        fn a_reply_is_read_as_what_was_asked(code: u8, rest: [u8; 4], data: Vec<u8>) {
+            let mut request = [&[ECHO_REQUEST, code, 0, 0][..], &rest, &data].concat();
+            let sum = wire::checksum(&request).to_be_bytes();
+            request[2..4].copy_from_slice(&sum);
+            let mut reply = request.clone();
+            make_echo_reply(&mut reply);
+            prop_assert_eq!(wire::checksum(&reply), 0);
+            prop_assert_eq!(&reply[..2], &[ECHO_REPLY, code]);
+            prop_assert_eq!(&reply[4..], &request[4..]);
+            prop_assert_eq!(classify(reply[0], reply[1], 0), Kind::Other);
+        }
+    }
 
     /// A receiver's sum over the whole message must be 0xffff, which that of
     /// zeros alone is not.

@@ -13,7 +13,7 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const XID: u32 = 0x1122_3344;
 
 pub(super) fn scenes() -> Vec<Scene> {
-    vec![offers(), naks(), vanishes()]
+    vec![offers(), naks(), vanishes(), names()]
 }
 
 /// The fixed part of a message, with the options after it.
@@ -124,6 +124,53 @@ fn naks() -> Scene {
     scene.wait(Duration::from_millis(50));
     leased(&mut scene, XID + 2);
     is_back(scene).expect(&[("dhcp", "bound", 2), ("dhcp", "naks", 1)])
+}
+
+/// Names in a search list (option 119) that lead nowhere, or never to an end:
+/// with the lease, and with each renewal of it.
+fn names() -> Scene {
+    let long = [&[63][..], &[b'x'; 63]].concat();
+    let mut hops = b"\x01a\0".to_vec();
+    let mut last = 0;
+    for _ in 0..30 {
+        let at = hops.len() as u8;
+        hops.extend([1, b'b', 0xc0, last]);
+        last = at;
+    }
+    let lists = [
+        // To itself, right after a name that is right.
+        b"\x07example\x03org\0\x01a\xc0\x0f".to_vec(),
+        // Forward; past the end; neither label nor pointer: more than 63 bytes.
+        b"\x01a\xc0\x04\x01b\0".to_vec(),
+        b"\x01a\xc0\x40".to_vec(),
+        [&[64][..], &[b'x'; 64], &[0]].concat(),
+        // More than 255 bytes.
+        [&long.repeat(4)[..], &[0]].concat(),
+        // Through each name to the one before.
+        hops,
+    ];
+    let mut scene = Scene::empty("dhcp_names");
+    asks(&mut scene, XID, 1);
+    scene.wait(Duration::from_millis(50));
+    tells(&mut scene, XID, &says(2, &[TIMES, MASK, END]));
+    binds(&mut scene);
+    scene.lasts();
+    for (xid, list) in (XID..).zip(lists) {
+        // Renewed at T1.
+        if xid != XID {
+            scene.wait(Duration::from_secs(20));
+            asks(&mut scene, xid, 3);
+            scene.answer(REQUESTS);
+        }
+        scene.wait(Duration::from_millis(50));
+        // What does not fit into one option stands in several (RFC 3396).
+        let options = list.chunks(255).flat_map(|part| [&[119, part.len() as u8], part].concat());
+        let options: Vec<_> = options.collect();
+        tells(&mut scene, xid, &says(5, &[TIMES, MASK, &options, END]));
+        scene.wait(Duration::from_millis(500));
+    }
+    // One list each was cut, and the lease taken all the same.
+    is_back(scene).expect(&[("dhcp", "bound", 1), ("dhcp", "renewed", 5), ("dhcp", "cut", 6)])
 }
 
 /// The server is gone until after the lease's end.

@@ -63,12 +63,13 @@ fn abridged(report: &Report) -> String {
     text
 }
 
-/// What the script makes is what is there, and nothing else is.
+/// What the script makes is what is there, at the same times, and nothing else
+/// is.
 #[test]
 fn attacks_are_the_same_when_made_again() {
     let received = |frames: &[Recorded]| -> Vec<_> {
         let inbound = frames.iter().filter(|frame| frame.direction == Some(Direction::Inbound));
-        inbound.map(|frame| frame.bytes.clone()).collect()
+        inbound.map(|frame| (frame.at, frame.bytes.clone())).collect()
     };
     let (captures, scenes) = (captures("hostile"), scenes());
     assert_eq!(captures.len(), scenes.len());

@@ -25,7 +25,8 @@ fn each_line_names_a_test_that_is_there() {
         assert!(!tests.is_empty(), "no test in: {row}");
         for (name, path) in tests {
             let source = std::fs::read_to_string(root.join(path)).unwrap_or_default();
-            assert!(source.contains(&format!("fn {name}(")), "{path} has no {name}");
+            let before = source.split_once(&format!("fn {name}(")).map(|(before, _)| before.trim_end());
+            assert!(before.is_some_and(|text| text.ends_with("#[test]")), "{path} has no test {name}");
         }
         for (name, path) in captures {
             assert!(path.ends_with(&format!("/{name}.pcapng")) && root.join(path).exists(), "{path}");
