@@ -1,5 +1,6 @@
 //! The tap: what it is made of, its offloads, and sending.
 
+mod arrivals;
 mod network;
 mod receive;
 
@@ -15,6 +16,7 @@ use wire::MacAddr;
 
 pub use receive::TapError;
 
+use self::arrivals::Arrivals;
 use crate::header::{ETHERNET_LEN, HEADER_LEN};
 use crate::ioctl::{self, InterfaceRequest};
 use crate::open::{OpenError, Options};
@@ -62,6 +64,7 @@ pub struct Tap<R: Reactor> {
     receive: RefCell<Box<[u8]>>,
     transmit: RefCell<Transmit>,
     listening: Cell<bool>,
+    arrivals: Arrivals,
     backlog: Backlog,
     /// Listeners whose turn it is not, or that nothing reaches any more.
     idle: WakerSet<2>,
@@ -133,6 +136,7 @@ impl<R: Reactor> Tap<R> {
             receive: RefCell::new(vec![0; HEADER_LEN + RECEIVE_LEN].into()),
             transmit: RefCell::new(Transmit::new(vnet_header)),
             listening: Cell::new(false),
+            arrivals: Arrivals::default(),
             backlog: Backlog::new(BACKLOG_BATCHES),
             idle: WakerSet::new(),
             room: WakerSet::new(),

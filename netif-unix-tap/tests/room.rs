@@ -37,6 +37,36 @@ fn a_batch_is_bounded_and_the_others_run_between() {
     assert_eq!(*batches.borrow(), [BATCH]);
 }
 
+#[test]
+fn a_frame_is_answered_before_the_next_is_read_where_they_come_one_by_one() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let frames = Cell::new(0);
+    let seen = RefCell::new(Vec::new());
+    os.run(async {
+        let listens = async { tap.listen(|_| frames.set(frames.get() + 1)).await.map(drop) };
+        let others = async {
+            for count in [1, 1, 3, 2] {
+                (0..count).for_each(|_| send(&far, &message(0, 0, [0; 4], 60)));
+                let before = frames.get();
+                let mut turns = Vec::new();
+                while frames.get() < before + count {
+                    os::yield_now().await;
+                    turns.push(frames.get() - before);
+                }
+                // Until the device was found empty.
+                os::yield_now().await;
+                turns.retain(|&count| count > 0);
+                seen.borrow_mut().push(turns);
+            }
+            Ok(())
+        };
+        os::race!(listens, others)
+    })
+    .unwrap();
+    assert_eq!(*seen.borrow(), [vec![1], vec![1], vec![1, 3], vec![2]]);
+}
+
 /// Fills the device until it has no room; how many frames it took, the one
 /// that is kept included.
 fn fill(tap: &Tap<&Os<Unix>>) -> u8 {

@@ -268,3 +268,72 @@ fn a_line_without_an_end_does_not_grow_for_ever() {
     console.log("");
     assert_eq!(drain(&out).len(), 10_000 - 8192 + 1);
 }
+
+/// How often whoever waits for one of `sources` that have nothing to say tries
+/// it in 80 passes.
+fn tries_while_spinning(sources: usize) -> u32 {
+    let os = Os::new_unix().unwrap();
+    os.set_spinning(true);
+    let pairs: Vec<_> = (0..sources).map(|_| pair()).collect();
+    let sources: Vec<_> = pairs.iter().map(|(a, _)| os.register(a.try_clone().unwrap()).unwrap()).collect();
+    let tries = Cell::new(0);
+    os.run(async {
+        let waits = poll_fn(|context| {
+            tries.set(tries.get() + 1);
+            os.poll_readable(&sources[0], context.waker()).map(drop)
+        });
+        let passes = async {
+            for _ in 0..80 {
+                os::yield_now().await;
+            }
+        };
+        os::race!(waits, passes);
+    });
+    tries.get()
+}
+
+#[test]
+fn a_loop_that_spins_tries_few_sources_in_each_pass_and_asks_about_many() {
+    assert!(tries_while_spinning(1) >= 80);
+    assert!(tries_while_spinning(4) >= 80);
+    // Once for a start, and perhaps for the event that its being added is.
+    assert!(tries_while_spinning(5) <= 2);
+}
+
+#[test]
+fn a_loop_that_tries_sources_again_starves_nothing_else() {
+    let os = Os::new_unix().unwrap();
+    os.set_spinning(true);
+    let (a, b) = pair();
+    let a = os.register(a).unwrap();
+    let (full, far) = pair();
+    let full = os.register(full).unwrap();
+    while rustix::io::write(&full, &[7; 1000]).is_ok() {}
+    os.run(async {
+        // Room to write, a wake from another thread and a timer, while `a` is
+        // tried over and over.
+        let others = async {
+            let woken = os::join!(write(&os, &full, &[8]), async {
+                os::yield_now().await;
+                while rustix::io::read(&far, &mut [0; 1000]).is_ok() {}
+            });
+            woken.0.unwrap();
+            os.sleep(Duration::from_micros(100)).await;
+            let mut thread = None;
+            let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            poll_fn(|context| {
+                let (waker, told) = (context.waker().clone(), done.clone());
+                thread.get_or_insert_with(|| {
+                    std::thread::spawn(move || {
+                        told.store(true, std::sync::atomic::Ordering::Release);
+                        waker.wake();
+                    })
+                });
+                if done.load(std::sync::atomic::Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            rustix::io::write(&b, &[1]).unwrap();
+        };
+        os::join!(async { assert_eq!(read(&os, &a).await.unwrap(), [1]) }, others);
+    });
+}

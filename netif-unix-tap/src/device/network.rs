@@ -73,7 +73,9 @@ impl<R: Reactor> Network for Tap<R> {
         Ok(())
     }
 
-    /// Hands up to [`BATCH`](crate::BATCH) frames over, then yields.
+    /// Hands up to [`BATCH`](crate::BATCH) frames over, then yields; and after
+    /// the first, where the last frame had come alone, so that it is answered
+    /// before the device is asked for another.
     ///
     /// After [`Network::disconnect`] it waits for ever.
     async fn listen(&self, mut input: impl FnMut(Frame<'_>)) -> Result<Never, TapError> {

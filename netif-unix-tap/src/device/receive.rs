@@ -57,10 +57,16 @@ impl<R: Reactor> Tap<R> {
                 return Poll::Pending;
             }
             match self.read(&mut receive) {
-                Ok(Some((frame, meta))) => input(Frame::new(frame, meta)),
+                Ok(Some((frame, meta))) => {
+                    input(Frame::new(frame, meta));
+                    if self.arrivals.is_answered_first() {
+                        break;
+                    }
+                }
                 Ok(None) => {}
                 Err(Errno::AGAIN) => match self.reactor.poll_readable(&self.source, context.waker()) {
                     Poll::Pending => {
+                        self.arrivals.none_left();
                         self.backlog.clear();
                         return Poll::Pending;
                     }

@@ -25,6 +25,10 @@ use crate::{Bottom, Notify, Os};
 /// Events taken from the system in one go.
 const EVENTS: usize = 64;
 
+/// Sources up to which a loop that spins has whoever waits for one try it
+/// again in each pass. With more, one question to `epoll` is cheaper.
+const TRIED_AGAIN: usize = 4;
+
 /// Marks the event of the notifier; no source has this key.
 const NOTIFIED: u64 = u64::MAX;
 
@@ -141,6 +145,14 @@ impl Unix {
         self.spinning.set(spinning);
     }
 
+    /// Whether to try a source again is quicker than to ask for news of it.
+    fn tries_again(&self) -> bool {
+        self.spinning.get() && {
+            let sources = self.shared.sources.borrow();
+            sources.places.len() - sources.free.len() <= TRIED_AGAIN
+        }
+    }
+
     fn register(&self, fd: OwnedFd) -> io::Result<Source> {
         let mut sources = self.shared.sources.borrow_mut();
         let place = sources.free.last().copied().unwrap_or(sources.places.len());
@@ -252,6 +264,11 @@ impl Reactor for Os<Unix> {
         // Edge-triggered: what came since the descriptor said `WouldBlock` is
         // an edge that the next wait brings.
         source.waiting.readable.register(waker);
+        // A loop that spins looks right at it in the next pass, and at the
+        // others whenever the passes between polls are over.
+        if self.bottom().tries_again() {
+            waker.wake_by_ref();
+        }
         Poll::Pending
     }
 

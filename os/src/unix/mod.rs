@@ -70,6 +70,10 @@ impl Os<Unix> {
 
     /// Never blocks any more, or does so again: the loop asks for news over
     /// and over, which answers sooner and keeps one core busy.
+    ///
+    /// While it spins and watches up to 4 descriptors, each is read again in
+    /// every pass rather than asked about, and the rest (wakes from other
+    /// threads, room to write) is asked about in every eighth.
     pub fn set_spinning(&self, spinning: bool) {
         self.bottom().set_spinning(spinning);
     }
