@@ -98,7 +98,7 @@ pub mod wire;
 
 pub use flow::{Buffered, Flow, IoError, ReadHalf, WriteHalf};
 pub use layer::{ConnectionId, Remembered, Tcp, Usage};
-pub use listener::{Accept, DEFAULT_BACKLOG, Listener};
+pub use listener::{Accept, DEFAULT_BACKLOG, Listener, Place};
 pub use seq::{Mss, SeqNum, Window, WindowScale};
 pub use stats::Statistics;
 #[cfg(feature = "alloc")]

@@ -1,6 +1,6 @@
 //! Where connections wait that peers have opened.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
@@ -18,19 +18,29 @@ pub trait Accept {
     /// Whether there is room for one more.
     fn has_room(&self) -> bool;
 
-    /// Takes a connection whose handshake has ended; `false` when there is no
-    /// room, and it is reset.
-    fn offer(&self, connection: ConnectionId) -> bool;
+    /// Takes a connection whose handshake has ended, to a place in line; `None`
+    /// when there is no room, and it is reset.
+    fn offer(&self, connection: ConnectionId) -> Option<Place>;
 
-    /// Whether that connection waits here.
-    fn holds(&self, connection: ConnectionId) -> bool;
+    /// Whether that connection waits here, at the place that it was given.
+    /// Asked for each of its segments.
+    fn holds(&self, connection: ConnectionId, place: Place) -> bool;
 }
+
+/// A connection's place in the line of an [`Accept`]: the number of those
+/// before it since the beginning, modulo 2¹⁶.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place(pub u16);
 
 /// How many connections wait in a [`Listener::new`].
 pub const DEFAULT_BACKLOG: usize = 64;
 
+/// So many can be told apart by their [`Place`].
+const MAX_BACKLOG: usize = 1 << 16;
+
 /// A listener for connections of one [`Tcp`], with a backlog of up to
-/// `BACKLOG` whose handshake has ended and that nobody has accepted yet.
+/// `BACKLOG`, 65,536 at most, whose handshake has ended and that nobody has
+/// accepted yet.
 ///
 /// While the backlog is full, SYNs are dropped, and handshakes that end are
 /// left half-open, for the peer to try again. Half-open connections take no
@@ -41,6 +51,8 @@ pub const DEFAULT_BACKLOG: usize = 64;
 /// minute.
 pub struct Listener<const BACKLOG: usize = DEFAULT_BACKLOG> {
     waiting: RefCell<heapless::Deque<ConnectionId, BACKLOG>>,
+    /// The place of the first that waits.
+    first: Cell<Place>,
     acceptors: WakerSet,
 }
 
@@ -67,7 +79,12 @@ impl<const BACKLOG: usize> Listener<BACKLOG> {
     /// A listener with a backlog of one's own size:
     /// `Listener::<8>::with_capacity()`.
     pub const fn with_capacity() -> Self {
-        Self { waiting: RefCell::new(heapless::Deque::new()), acceptors: WakerSet::new() }
+        const { assert!(BACKLOG <= MAX_BACKLOG) };
+        Self {
+            waiting: RefCell::new(heapless::Deque::new()),
+            first: Cell::new(Place(0)),
+            acceptors: WakerSet::new(),
+        }
     }
 
     /// Connections that wait.
@@ -93,8 +110,7 @@ impl<const BACKLOG: usize> Listener<BACKLOG> {
         context: &Context<'_>,
     ) -> Poll<Flow<'t, I, S>> {
         loop {
-            let next = self.waiting.borrow_mut().pop_front();
-            match next {
+            match self.take_next() {
                 // One that was reset meanwhile is passed over.
                 Some(id) => {
                     if let Some(flow) = Flow::of_backlog(tcp, id) {
@@ -107,6 +123,13 @@ impl<const BACKLOG: usize> Listener<BACKLOG> {
                 }
             }
         }
+    }
+
+    /// Takes the first in line.
+    fn take_next(&self) -> Option<ConnectionId> {
+        let next = self.waiting.borrow_mut().pop_front()?;
+        self.first.set(Place(self.first.get().0.wrapping_add(1)));
+        Some(next)
     }
 
     fn wait(&self, waker: &Waker) {
@@ -137,12 +160,8 @@ impl<const BACKLOG: usize> Listener<BACKLOG> {
 
     /// Resets all that wait.
     pub fn clear<I: Ip, S: Storage>(&self, tcp: &Tcp<I, S>) {
-        loop {
-            let next = self.waiting.borrow_mut().pop_front();
-            match next {
-                Some(id) => drop(Flow::of_backlog(tcp, id)),
-                None => return,
-            }
+        while let Some(id) = self.take_next() {
+            drop(Flow::of_backlog(tcp, id));
         }
     }
 }
@@ -152,15 +171,52 @@ impl<const BACKLOG: usize> Accept for Listener<BACKLOG> {
         !self.waiting.borrow().is_full()
     }
 
-    fn offer(&self, connection: ConnectionId) -> bool {
-        let taken = self.waiting.borrow_mut().push_back(connection).is_ok();
-        if taken {
-            self.acceptors.wake();
-        }
-        taken
+    fn offer(&self, connection: ConnectionId) -> Option<Place> {
+        let mut waiting = self.waiting.borrow_mut();
+        let place = Place(self.first.get().0.wrapping_add(waiting.len() as u16));
+        waiting.push_back(connection).ok()?;
+        drop(waiting);
+        self.acceptors.wake();
+        Some(place)
     }
 
-    fn holds(&self, connection: ConnectionId) -> bool {
-        self.waiting.borrow().iter().any(|waiting| *waiting == connection)
+    fn holds(&self, connection: ConnectionId, place: Place) -> bool {
+        #[cfg(test)]
+        crate::table::count_waiting();
+        let at = place.0.wrapping_sub(self.first.get().0);
+        self.waiting.borrow().get(usize::from(at)) == Some(&connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(slot: u32) -> ConnectionId {
+        ConnectionId { slot, generation: 0 }
+    }
+
+    /// Also where places wrap, and behind others that went.
+    #[test]
+    fn who_waits_is_found_by_its_place_and_nobody_else() {
+        let listener = Listener::<3>::with_capacity();
+        let mut line = std::collections::VecDeque::new();
+        for n in 0..150_000 {
+            if line.len() == 3 {
+                assert_eq!(listener.offer(id(n)), None);
+            }
+            if line.len() == 3 || n % 5 == 0 {
+                let gone: Option<(ConnectionId, Place)> = line.pop_front();
+                assert_eq!(listener.take_next(), gone.map(|(id, _)| id));
+                assert!(gone.is_none_or(|(id, place)| !listener.holds(id, place)));
+            }
+            line.push_back((id(n), listener.offer(id(n)).unwrap()));
+            for (waiting, place) in &line {
+                assert!(listener.holds(*waiting, *place));
+                assert!(!listener.holds(id(n + 1), *place));
+                let other = ConnectionId { generation: 1, ..*waiting };
+                assert!(!listener.holds(other, *place), "a slot that was used again");
+            }
+        }
     }
 }

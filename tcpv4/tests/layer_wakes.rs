@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use layer_net::raw::{ACK, PSH, Raw, SYN, take};
 use layer_net::{Flag, Net, once};
-use tcpv4::{Accept, ConnectionId, Listener, Storage};
+use tcpv4::{Accept, ConnectionId, Listener, Place, Storage};
 use traits::{FlowError, Layer as _};
 
 on_both! {
@@ -208,14 +208,14 @@ impl<S: Storage> Accept for Calling<'_, '_, S> {
         self.listener.has_room()
     }
 
-    fn offer(&self, connection: ConnectionId) -> bool {
+    fn offer(&self, connection: ConnectionId) -> Option<Place> {
         self.call_back();
         self.listener.offer(connection)
     }
 
-    fn holds(&self, connection: ConnectionId) -> bool {
+    fn holds(&self, connection: ConnectionId, place: Place) -> bool {
         self.call_back();
-        self.listener.holds(connection)
+        self.listener.holds(connection, place)
     }
 }
 

@@ -118,8 +118,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             woken.wake();
         }
         self.counters.accepted.count();
-        if !listener.offer(id) {
-            self.reject(now, id);
+        match listener.offer(id) {
+            Some(place) => self.state.borrow_mut().wait_at(id, place),
+            None => self.reject(now, id),
         }
         true
     }
@@ -132,8 +133,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         segment: &Segment<'_>,
         listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
     ) {
-        let Some(port) = self.state.borrow().get(id).map(|held| held.tuple.local_port) else { return };
-        if !listeners(port).is_some_and(|listener| listener.holds(id)) {
+        let Some((port, place)) = self.state.borrow().get(id).map(|held| (held.tuple.local_port, held.place))
+        else {
+            return;
+        };
+        if !listeners(port).is_some_and(|listener| listener.holds(id, place)) {
             self.reject(now, id);
         }
         let mut state = self.state.borrow_mut();

@@ -321,10 +321,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             let tuple = held.tuple;
             let entry = TimeWait::new(tuple, &remains, now);
             self.enter_time_wait(state_ref, id.slot, entry);
-            gone = self.retire(state_ref, id.slot);
+            gone = self.retire(state_ref, now, id.slot);
         } else if !held.indexed || held.machine.is_done() {
-            gone = self.retire(state_ref, id.slot);
-        } else if let Some(deadline) = held.deadline() {
+            gone = self.retire(state_ref, now, id.slot);
+        } else if let Some(deadline) = held.deadline(now) {
             state_ref.timers.fire_by(&mut state_ref.connections, id.slot, deadline.max(now));
         }
         drop(state);
@@ -352,7 +352,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// A connection that is over: segments find it no more, and it goes when
     /// nobody has it. What is returned is to be dropped after the borrow.
-    pub(super) fn retire(&self, state: &mut State<S>, slot: u32) -> Option<Woken> {
+    pub(super) fn retire(&self, state: &mut State<S>, now: Instant, slot: u32) -> Option<Woken> {
         state.timers.cancel(&mut state.connections, slot);
         state.connections.unlink(&mut state.dirty, slot);
         let held = state.connections.get_mut(slot)?;
@@ -364,7 +364,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         match held.owner {
             Owner::Nobody => state.release(&self.secret, slot),
             Owner::Listener => {
-                if let Some(deadline) = held.accept_deadline() {
+                if let Some(deadline) = held.accept_deadline(now) {
                     state.timers.fire_by(&mut state.connections, slot, deadline);
                 }
                 None

@@ -9,6 +9,7 @@ use super::Usage;
 use crate::connection::{Connection, Events, Settings};
 use crate::half_open::{HalfOpen, RETRIES};
 use crate::isn::Secret;
+use crate::listener::Place;
 use crate::reply::{Queue as _, Reply};
 use crate::segment::Segment;
 use crate::storage::{Limits, Storage, Timers};
@@ -63,9 +64,11 @@ pub(crate) struct Held<S: Storage> {
     pub(crate) lent: Lent,
     /// What the writer waits for.
     pub(crate) wants: Want,
-    /// In whole seconds: while it waits for a listener's `accept`, since when;
-    /// then, when the layer below was last told that the path works.
-    pub(crate) seconds: u32,
+    /// In whole seconds, modulo 2¹⁶: while it waits for a listener's `accept`,
+    /// since when; then, when the layer below was last told that the path works.
+    pub(crate) seconds: u16,
+    /// Where in its listener's line it waits.
+    pub(crate) place: Place,
     /// Bytes counted in [`State::bytes`].
     pub(crate) bytes: u32,
     /// Who waits to read.
@@ -156,23 +159,27 @@ impl<S: Storage> Held<S> {
     }
 
     /// When the layer has to look at it, beside the machine's own timers.
-    pub(crate) fn accept_deadline(&self) -> Option<Instant> {
+    pub(crate) fn accept_deadline(&self, now: Instant) -> Option<Instant> {
         match self.owner {
-            Owner::Listener => Some(Instant::from_secs(u64::from(self.seconds) + ACCEPT_SECONDS)),
+            Owner::Listener => {
+                let waited = i64::from(seconds(now).wrapping_sub(self.seconds).cast_signed());
+                let since = (now.as_millis() / 1000).saturating_add_signed(-waited);
+                Some(Instant::from_secs(since + ACCEPT_SECONDS))
+            }
             Owner::Flow | Owner::Halves | Owner::Nobody => None,
         }
     }
 
     /// When the layer has to look at it.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         let own = if self.indexed { self.machine.next_timeout() } else { None };
-        Instant::earliest(own, self.accept_deadline())
+        Instant::earliest(own, self.accept_deadline(now))
     }
 }
 
 /// Whole seconds, as [`Held::seconds`] counts them.
-pub(crate) fn seconds(now: Instant) -> u32 {
-    (now.as_millis() / 1000) as u32
+pub(crate) fn seconds(now: Instant) -> u16 {
+    (now.as_millis() / 1000) as u16
 }
 
 /// How long a connection waits in a listener's backlog before it is reset, in
@@ -243,6 +250,13 @@ impl<S: Storage> State<S> {
     #[inline]
     pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Held<S>> {
         self.connections.get_if(id.slot, id.generation)
+    }
+
+    /// Notes where in a listener's line a connection waits.
+    pub(crate) fn wait_at(&mut self, id: ConnectionId, place: Place) {
+        if let Some(held) = self.get_mut(id) {
+            held.place = place;
+        }
     }
 
     /// Marks a connection as one that may have something to say; returns
@@ -381,6 +395,7 @@ pub(crate) fn held<S: Storage>(
             Owner::Flow | Owner::Halves => seconds(now).wrapping_sub(1),
             Owner::Listener | Owner::Nobody => seconds(now),
         },
+        place: Place::default(),
         bytes: 0,
         reader: None,
         writer: None,

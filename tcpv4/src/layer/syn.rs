@@ -34,7 +34,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let Some(held) = state.connections.get_mut(slot) else { return };
         let iss = held.machine.give_way();
         let woken = held.wake_for(Events::CLOSED);
-        let gone = self.retire(&mut state, slot);
+        let gone = self.retire(&mut state, now, slot);
         drop(state);
         woken.wake();
         drop(gone);

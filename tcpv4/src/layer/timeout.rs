@@ -31,7 +31,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let slot = state.timers.pop_due(&mut state.connections, now)?;
         let Some(held) = state.connections.get_mut(slot) else { return Some(Woken::default()) };
         let mut events = Events::empty();
-        if held.accept_deadline().is_some_and(|deadline| deadline <= now) {
+        if held.accept_deadline(now).is_some_and(|deadline| deadline <= now) {
             held.owner = Owner::Nobody;
             held.machine.detach(now);
             self.counters.not_accepted.count();
@@ -105,6 +105,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Ends a connection whose address is gone: nothing can be said about it
     /// any more.
     pub(super) fn forsake(&self, slot: u32) {
+        let now = self.ip.now();
         let mut state = self.state.borrow_mut();
         let Some(held) = state.connections.get_mut(slot) else { return };
         if !held.indexed {
@@ -113,7 +114,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         held.machine.forsake();
         let woken = held.wake_for(Events::FAILED);
         self.counters.unreachable.count();
-        let gone = self.retire(&mut state, slot);
+        let gone = self.retire(&mut state, now, slot);
         drop(state);
         woken.wake();
         drop(gone);

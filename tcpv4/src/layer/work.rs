@@ -1,5 +1,5 @@
 //! What a segment costs beside many connections, counted: slots that are looked
-//! at, cells of the index, and deadlines that move.
+//! at, cells of the index, deadlines that move, and connections in a backlog.
 
 use core::net::Ipv4Addr;
 use core::task::Waker;
@@ -8,8 +8,8 @@ use std::vec::Vec;
 
 use traits::Layer as _;
 
-use crate::layer_net::raw::{ACK, PSH, Raw};
-use crate::layer_net::{accept, once, speak, with_limits};
+use crate::layer_net::raw::{ACK, PSH, Raw, SYN};
+use crate::layer_net::{accept, once, speak, with_heap, with_limits};
 use crate::table::{Work, work};
 use crate::{Limits, Listener};
 
@@ -66,4 +66,33 @@ fn a_segment_costs_the_same_beside_100_000_connections() {
     assert!(many.cells <= 64 * u64::from(EXCHANGES), "{}", many.cells);
     assert_eq!(few_polled, many_polled);
     assert!(many_polled.slots <= 4, "{many_polled:?}");
+}
+
+/// Nor does it cost more where others wait to be accepted beside it.
+#[test]
+fn a_segment_costs_the_same_in_a_long_backlog() {
+    const BACKLOG: u32 = 500;
+    with_heap(|net| {
+        let listener = Listener::<{ BACKLOG as usize }>::with_capacity();
+        let peer = |n: u32| Raw::new(0, 1000, 0).from(Ipv4Addr::from_bits(0x0b00_0000 + n), 99);
+        let handshake = |n: u32| {
+            let (mut syn, mut ack) = (peer(n), peer(n));
+            syn.flags = SYN;
+            syn.input(net.a(), Some(&listener));
+            let next = speak(net)[0].seq.wrapping_add(1);
+            (ack.flags, ack.seq, ack.ack) = (ACK, 1001, next);
+            ack.input(net.a(), Some(&listener));
+            next
+        };
+        let nexts: Vec<u32> = (0..BACKLOG).map(handshake).collect();
+        assert_eq!(listener.len(), BACKLOG as usize);
+        let before = work();
+        for (n, next) in (0..).zip(nexts) {
+            let mut segment = peer(n).payload(&[7; 100]);
+            (segment.flags, segment.seq, segment.ack) = (ACK | PSH, 1001, next);
+            segment.input(net.a(), Some(&listener));
+        }
+        assert_eq!((work() - before).waiting, u64::from(BACKLOG));
+        assert_eq!(net.a().statistics().not_accepted, 0);
+    });
 }

@@ -15,4 +15,4 @@ pub(crate) use slab::Pages;
 pub(crate) use slab::{Arena, List, Slab, Slot, UNNOTED};
 pub(crate) use tuple::Tuple;
 #[cfg(test)]
-pub(crate) use work::{Work, count, work};
+pub(crate) use work::{Work, count, count_waiting, work};
