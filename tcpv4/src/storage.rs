@@ -43,12 +43,22 @@ pub trait Storage: Sized {
 
 /// The bounds of a layer.
 ///
-/// What is given up when memory is short, in this order: new SYNs are answered
-/// by cookies instead of half-open entries; the oldest TIME-WAIT entry makes
-/// room for a new one; no more is taken from writers until something is
-/// acknowledged; data that arrives is dropped, for the peer to send again;
-/// connections that were closed here and wait for the peer are reset; new
-/// connections are refused. Each is counted.
+/// What is given up when the bytes are short, in this order:
+///
+/// 1. writers wait: no write takes more than half of what is left, and when that
+///    is less than 4096 bytes, each takes so many once all before is acknowledged;
+/// 2. with nothing left, new connections are refused, and those half-open stay so;
+/// 3. data that arrives is dropped, for the peer to send again; and each time a
+///    connection is reset that was closed here and waits for its peer with data,
+///    while there is one.
+///
+/// Never given up are connections that somebody holds, with what was written and
+/// received. Entries have bounds of their own: when half-open ones are used up,
+/// SYNs are answered by cookies; the oldest in TIME-WAIT makes room for a new
+/// one; when all connections are, new ones are refused. Each is counted.
+///
+/// In fixed memory each connection has bytes of its own: only the bounds of
+/// entries are there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Limits {

@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use layer_net::raw::{ACK, Raw, SYN, take};
-use layer_net::with_limits;
-use tcpv4::{Limits, Listener};
+use layer_net::{Net, with_limits, with_memory};
+use tcpv4::{Limits, Listener, Memory, Storage};
 use traits::Layer as _;
 
 /// Opens 100,000 connections from as many peers, idle ones; the layer holds no
@@ -73,26 +73,30 @@ fn idle_connections_cost_nothing_but_their_slots() {
 
 /// The bound of connections: a typed error here, a half-open entry there.
 #[test]
+#[expect(clippy::redundant_closure, reason = "the function alone is not general enough in its lifetimes")]
 fn the_bound_of_connections() {
     let mut limits = Limits::default();
     limits.connections = 2;
-    with_limits(limits, |net| {
-        let b = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
-        let listener = Listener::<8>::with_capacity();
-        let client = async {
-            let one = net.a().create_connection(b).await.unwrap();
-            let two = net.a().create_connection(b).await.unwrap();
-            let refused = net.a().create_connection(b).await.unwrap_err();
-            assert_eq!(refused, traits::ConnectError::NoRoom);
-            drop((one, two));
-            net.sleep(Duration::from_millis(20)).await;
-            drop(net.a().create_connection(b).await.unwrap());
-        };
-        let server = listener.serve(net.b(), async |mut flow: tcpv4::Flow<'_, _, _>| flow.read(&mut [0]).await);
-        let mut session = net.session().listen(1, 80, &listener).background(server).spawn(client);
-        assert!(session.run_for(Duration::from_secs(10)));
-        assert_eq!(net.a().statistics().no_room, 1);
-    });
+    with_limits(limits, two_at_a_time);
+    with_memory([Memory::<2, 16_384>::new(), Memory::new()], |net| two_at_a_time(net));
+}
+
+fn two_at_a_time<S: Storage>(net: &Net<'_, S>) {
+    let b = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
+    let listener = Listener::<8>::with_capacity();
+    let client = async {
+        let one = net.a().create_connection(b).await.unwrap();
+        let two = net.a().create_connection(b).await.unwrap();
+        let refused = net.a().create_connection(b).await.unwrap_err();
+        assert_eq!(refused, traits::ConnectError::NoRoom);
+        drop((one, two));
+        net.sleep(Duration::from_millis(20)).await;
+        drop(net.a().create_connection(b).await.unwrap());
+    };
+    let server = listener.serve(net.b(), async |mut flow: tcpv4::Flow<'_, _, _>| flow.read(&mut [0]).await);
+    let mut session = net.session().listen(1, 80, &listener).background(server).spawn(client);
+    assert!(session.run_for(Duration::from_secs(10)));
+    assert_eq!(net.a().statistics().no_room, 1);
 }
 
 /// The byte budget of the layer: writers wait and receivers drop, and all

@@ -14,8 +14,8 @@ use netif_faults::{Faults, Impairments, Probability};
 use netif_memory::{Link, Settings, Simulator, VirtualClock};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use tcpv4::{Accept, Listener, Statistics, Tcp};
-use traits::{Capabilities, Inbound, Instant, Ip as _, Layer as _, Network as _, Offload};
+use tcpv4::{Accept, Listener, Memory, Statistics, Storage, Tcp};
+use traits::{Capabilities, Inbound, Instant, Ip as _, Layer as _, Network, Offload};
 
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -39,16 +39,17 @@ const CLEAN: Case = Case {
     bytes: 300_000,
 };
 
-/// Echoes a pattern from A over B, and returns the counters of both and the
-/// time that it took.
-fn echo(case: Case) -> ([Statistics; 2], Duration) {
+/// Echoes a pattern from A over B with memory from the allocator and in fixed
+/// memory, and returns for each the counters of both and the time that it took.
+fn echo(case: Case) -> [([Statistics; 2], Duration); 2] {
     // Unoptimised, the buffers of two IPv4 layers for reassembly pass over
     // the stack several times.
     let large = std::thread::Builder::new().stack_size(16 << 20);
-    std::thread::scope(|scope| large.spawn_scoped(scope, || on_a_large_stack(case)).unwrap().join().unwrap())
+    let both = || [false, true].map(|is_fixed| on_a_large_stack(case, is_fixed));
+    std::thread::scope(|scope| large.spawn_scoped(scope, both).unwrap().join().unwrap())
 }
 
-fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
+fn on_a_large_stack(case: Case, is_fixed: bool) -> ([Statistics; 2], Duration) {
     let clock = VirtualClock::new();
     let link = Link::new(&clock, Settings::new().with_delay(case.delay));
     for (end, offload) in case.offload.into_iter().enumerate() {
@@ -66,7 +67,27 @@ fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
         i.set_ipv4(address);
         i.set_ipv4_netmask(MASK);
     }
-    let (ta, tb) = (Tcp::connect(&ia, &mut random), Tcp::connect(&ib, &mut random));
+    if is_fixed {
+        let mut memory = [const { Memory::<2, 131_072>::new() }; 2];
+        let [ma, mb] = &mut memory;
+        let (ta, tb) = (Tcp::connect_in(&ia, &mut random, ma), Tcp::connect_in(&ib, &mut random, mb));
+        run(case, &clock, (&a, &ea, &ia, &ta), (&b, &eb, &ib, &tb))
+    } else {
+        let (ta, tb) = (Tcp::connect(&ia, &mut random), Tcp::connect(&ib, &mut random));
+        run(case, &clock, (&a, &ea, &ia, &ta), (&b, &eb, &ib, &tb))
+    }
+}
+
+/// A device and the layers over it.
+type Tower<'t, N, S> = (&'t N, &'t Ethif<&'t N>, &'t Below<'t, N>, &'t Tcp<&'t Below<'t, N>, S>);
+type Below<'t, N> = Ipv4<&'t Ethif<&'t N>>;
+
+fn run<N: Network, S: Storage>(
+    case: Case,
+    clock: &VirtualClock,
+    (a, ea, ia, ta): Tower<'_, N, S>,
+    (b, eb, ib, tb): Tower<'_, N, S>,
+) -> ([Statistics; 2], Duration) {
     let server = Listener::new();
     let listen_a = async {
         let tcp = |s: Inbound<'_>| ta.input(s, |_| None);
@@ -84,7 +105,7 @@ fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
             })
             .await;
     };
-    let serve = server.serve(&tb, async |mut flow| {
+    let serve = server.serve(tb, async |mut flow| {
         let mut buffer = [0; 4000];
         loop {
             match flow.read(&mut buffer).await.unwrap() {
@@ -119,10 +140,10 @@ fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
         done.set(Some(ta.now().duration_since(Instant::ZERO)));
     };
     let run_a = async {
-        let _ = ta.run(&&clock).await;
+        let _ = ta.run(&clock).await;
     };
     let run_b = async {
-        let _ = tb.run(&&clock).await;
+        let _ = tb.run(&clock).await;
     };
     let serve = async {
         let _ = serve.await;
@@ -136,10 +157,10 @@ fn on_a_large_stack(case: Case) -> ([Statistics; 2], Duration) {
         Box::pin(run_b),
     ];
     let mut all = pin!(all(tasks));
-    let mut simulator = Simulator::new(&clock).with_polls_per_instant(1000);
+    let mut simulator = Simulator::new(clock).with_polls_per_instant(1000);
     assert!(simulator.run_until(all.as_mut(), Instant::from_secs(600)).unwrap().is_pending());
     let took = done.get().unwrap_or_else(|| panic!("{:?}\n{:?}", ta.statistics(), tb.statistics()));
-    for tcp in [&ta, &tb] {
+    for tcp in [ta, tb] {
         assert_eq!(tcp.usage(), tcpv4::Usage::default());
     }
     ([ta.statistics(), tb.statistics()], took)
@@ -156,9 +177,10 @@ async fn all(mut futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
 /// The first SYN waits for ARP, and is not lost.
 #[test]
 fn the_first_connection_needs_one_round_trip_more() {
-    let ([a, b], took) = echo(Case { bytes: 1, ..CLEAN });
-    assert_eq!((a.retransmitted, b.retransmitted, a.lost_below), (0, 0, 0));
-    assert!(took < Duration::from_millis(15), "{took:?}");
+    for ([a, b], took) in echo(Case { bytes: 1, ..CLEAN }) {
+        assert_eq!((a.retransmitted, b.retransmitted, a.lost_below), (0, 0, 0));
+        assert!(took < Duration::from_millis(15), "{took:?}");
+    }
 }
 
 #[test]
@@ -172,11 +194,12 @@ fn every_pair_of_offloads() {
     ];
     for one in some {
         for other in some {
-            let ([a, b], _) = echo(Case { offload: [one, other], ..CLEAN });
-            assert_eq!((a.retransmitted, b.retransmitted), (0, 0), "{one:?} {other:?}");
-            assert_eq!((a.bad_checksum, b.bad_checksum), (0, 0), "{one:?} {other:?}");
-            if one.contains(Offload::TSO4) {
-                assert!(a.sent < 300_000 / 1448 + 100, "{one:?}: {} sent", a.sent);
+            for ([a, b], _) in echo(Case { offload: [one, other], ..CLEAN }) {
+                assert_eq!((a.retransmitted, b.retransmitted), (0, 0), "{one:?} {other:?}");
+                assert_eq!((a.bad_checksum, b.bad_checksum), (0, 0), "{one:?} {other:?}");
+                if one.contains(Offload::TSO4) {
+                    assert!(a.sent < 300_000 / 1448 + 100, "{one:?}: {} sent", a.sent);
+                }
             }
         }
     }

@@ -158,6 +158,28 @@ macro_rules! on_both {
     };
 }
 
+/// A net whose hosts have memory from the allocator for as many entries of each
+/// kind as [`with_fixed`] has.
+pub fn with_small_heap(test: impl FnOnce(&Net<'_, tcpv4::Heap>)) {
+    let mut limits = Limits::default();
+    (limits.connections, limits.half_open, limits.time_wait) = (8, 8, 8);
+    with_limits(limits, test);
+}
+
+/// The same as [`on_both`], with eight connections, half-open ones and ones in
+/// TIME-WAIT in either form.
+#[macro_export]
+macro_rules! on_small {
+    ($($(#[$doc:meta])* fn $name:ident($net:ident) $body:block)*) => {
+        mod small {
+            use super::*;
+            $($(#[$doc])* pub(crate) fn $name<S: tcpv4::Storage>($net: &Net<'_, S>) $body)*
+        }
+        mod small_heap { $(#[test] fn $name() { super::layer_net::with_small_heap(|net| super::small::$name(net)) })* }
+        mod small_fixed { $(#[test] fn $name() { super::layer_net::with_fixed(|net| super::small::$name(net)) })* }
+    };
+}
+
 impl<'n, S: Storage> Net<'n, S> {
     fn new(clock: Clock, tcps: [Tcp<&'n MockIp, S>; 2]) -> Self {
         let host = |tcp: Tcp<&'n MockIp, S>| Host {
