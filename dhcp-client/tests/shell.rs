@@ -3,7 +3,6 @@
 mod common;
 
 use std::cell::Cell;
-use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,9 +10,7 @@ use common::world::World;
 use common::*;
 use dhcp_client::message::{Message, MessageType};
 use dhcp_client::{Check, Options, StateName};
-use traits::{Cidr, Conflict, Instant, MacAddr, SendError};
-
-const NEIGHBOUR: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
+use traits::{Cidr, Instant};
 
 fn at(secs: u64) -> Instant {
     Instant::from_secs(secs)
@@ -140,199 +137,6 @@ fn states_are_watched() {
     world.run(&client, both.as_mut(), at(510));
     assert_eq!(seen.borrow().last(), Some(&StateName::Bound));
     assert!(seen.borrow().contains(&StateName::Checking));
-}
-
-#[test]
-fn a_quick_check_finds_the_neighbour() {
-    let world = World::new();
-    world.neighbour.set(Some((ADDRESS, NEIGHBOUR)));
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(2));
-    assert_eq!(world.address(), None);
-    assert_eq!(client.statistics().declined, 1);
-    assert!(world.log.borrow().contains("DHCP: 10.0.0.50 is in use by another host\n"));
-    // Ten seconds later, the server gives another.
-    world.run(&client, run.as_mut(), at(12));
-    assert_eq!(world.address(), Some([10, 0, 0, 51].into()));
-}
-
-#[test]
-fn a_quick_check_that_nobody_answers_takes_300_ms() {
-    let world = World::new();
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), Instant::from_millis(1299));
-    assert_eq!(world.address(), None);
-    world.run(&client, run.as_mut(), Instant::from_millis(1300));
-    assert_eq!(world.address(), Some(ADDRESS));
-}
-
-#[test]
-fn a_neighbour_given_up_is_none() {
-    let world = World::new();
-    world.unresolved.set(true);
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(1));
-    assert_eq!(world.address(), Some(ADDRESS));
-}
-
-#[test]
-fn the_full_check_probes() {
-    let world = World::new();
-    let client = world.client(Options::new().check(Check::Full));
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(5));
-    assert_eq!(world.address(), None);
-    world.run(&client, run.as_mut(), at(6));
-    assert_eq!(world.address(), Some(ADDRESS));
-    assert_eq!(world.probes.get(), 1);
-}
-
-#[test]
-fn a_full_check_that_finds_somebody() {
-    let world = World::new();
-    world.neighbour.set(Some((ADDRESS, NEIGHBOUR)));
-    let client = world.client(Options::new().check(Check::Full));
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(30));
-    assert_eq!(world.address(), Some([10, 0, 0, 51].into()));
-    assert_eq!(world.probes.get(), 2);
-}
-
-#[test]
-fn a_conflict_takes_the_address_away() {
-    let world = World::new();
-    let client = world.client(Options::new().check(Check::None));
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(10));
-    world.conflict.set(Some(Conflict { address: ADDRESS, other: NEIGHBOUR }));
-    world.run(&client, run.as_mut(), at(11));
-    assert_eq!(world.address(), None);
-    world.run(&client, run.as_mut(), at(30));
-    assert_eq!(world.address(), Some([10, 0, 0, 51].into()));
-}
-
-/// A fixed address is the user's: whoever claims it gets it not.
-#[test]
-fn a_conflict_over_a_fixed_address_leaves_it() {
-    let world = World::new();
-    let own = Cidr::new([10, 0, 0, 200].into(), 24);
-    let client = world.client(Options::new().inform(own));
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(10));
-    let claim = |address| world.conflict.set(Some(Conflict { address, other: NEIGHBOUR }));
-    claim(own.address());
-    world.run(&client, run.as_mut(), at(11));
-    assert_eq!((client.state(), world.address()), (StateName::Informed, Some(own.address())));
-    assert_eq!(world.added.take(), Some(own.address()));
-    // One that the IPv4 layer does not have is nobody's.
-    claim(ADDRESS);
-    world.run(&client, run.as_mut(), at(12));
-    assert_eq!(world.added.take(), None);
-}
-
-#[test]
-fn renewals_are_sent_to_the_server_from_the_address() {
-    let world = World::new();
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(10));
-    *world.server.borrow_mut() = None;
-    // T1, then T2.
-    for (end, to) in [(510, SERVER), (880, Ipv4Addr::BROADCAST)] {
-        world.now.set(at(end));
-        let _ = run.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-        let (endpoint, bytes) = world.take_sent().unwrap();
-        assert_eq!((*endpoint.dst.ip(), endpoint.source), (to, Some(ADDRESS)));
-        assert_eq!((endpoint.source_port, endpoint.dst.port()), (68, 67));
-        assert_eq!(kind(&bytes), MessageType::Request);
-    }
-}
-
-#[test]
-fn a_full_device_is_waited_for() {
-    let world = World::new();
-    world.refuse.set(Some(SendError::Full));
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(2));
-    assert_eq!(client.statistics().tx_messages, 0);
-    assert!(!world.room.is_empty());
-    world.refuse.set(None);
-    world.room.wake();
-    world.run(&client, run.as_mut(), at(3));
-    // Without waiting for the retransmission.
-    assert_eq!(client.state(), StateName::Bound);
-}
-
-#[test]
-fn other_errors_wait_for_the_retransmission() {
-    let world = World::new();
-    world.refuse.set(Some(SendError::Down));
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(2));
-    assert_eq!(client.statistics().tx_failed, 1);
-    world.refuse.set(None);
-    world.run(&client, run.as_mut(), at(3));
-    assert_eq!(client.state(), StateName::Selecting);
-    world.run(&client, run.as_mut(), at(8));
-    assert_eq!(client.state(), StateName::Bound);
-}
-
-#[test]
-fn release_says_so_from_the_address_and_takes_it_away() {
-    let world = World::new();
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(10));
-    world.neighbour.set(Some((SERVER, NEIGHBOUR)));
-    let server = world.server.take();
-    let mut release = pin!(client.release());
-    // `settle` would give it to the server.
-    let done = release.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-    assert!(done.is_ready());
-    let (endpoint, bytes) = world.take_sent().unwrap();
-    assert_eq!(kind(&bytes), MessageType::Release);
-    assert_eq!((*endpoint.dst.ip(), endpoint.source), (SERVER, Some(ADDRESS)));
-    assert_eq!((world.address(), client.lease()), (None, None));
-    *world.server.borrow_mut() = server;
-    world.run(&client, run.as_mut(), at(5000));
-    assert_eq!(client.state(), StateName::Stopped);
-    client.restart();
-    world.run(&client, run.as_mut(), at(5010));
-    assert_eq!(client.state(), StateName::Bound);
-}
-
-#[test]
-fn release_does_not_wait_for_ever() {
-    let world = World::new();
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(10));
-    let mut release = pin!(client.release());
-    assert!(world.settle(&client, release.as_mut()).is_none());
-    assert!(world.run(&client, release.as_mut(), at(11)).is_some());
-    assert_eq!(world.address(), None);
-}
-
-#[test]
-fn a_release_on_a_full_device_keeps_the_address_until_it_is_sent() {
-    let world = World::new();
-    let client = world.client(Options::new());
-    let mut run = pin!(client.run());
-    world.run(&client, run.as_mut(), at(10));
-    world.neighbour.set(Some((SERVER, NEIGHBOUR)));
-    world.refuse.set(Some(SendError::Full));
-    let mut release = pin!(client.release());
-    assert!(world.settle(&client, release.as_mut()).is_none());
-    assert_eq!(world.address(), Some(ADDRESS));
-    world.refuse.set(None);
-    assert!(world.settle(&client, release.as_mut()).is_some());
-    assert_eq!(world.address(), None);
-    assert_eq!(kind(&world.take_sent().unwrap().1), MessageType::Release);
 }
 
 #[test]
