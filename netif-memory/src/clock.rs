@@ -6,23 +6,29 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use traits::{Clock, Instant, Time, WakerSet};
+use traits::{Clock, Instant, Time};
+
+use self::crowd::Crowd;
+
+mod crowd;
 
 /// A clock that stands until it is told to [advance](VirtualClock::advance).
 ///
 /// Share it by reference: `&VirtualClock` is the [`Time`] of a tower and of
 /// the link below it.
 ///
-/// Up to `SLEEPERS` sleeps have a place of their own in its queue. Those
-/// beyond share one: they are woken together at the earliest deadline among
-/// them and queue again. No sleep is lost or late.
+/// Up to `SLEEPERS` sleeps have a place in its queue. With the feature `alloc`
+/// the heap takes those beyond, any number of them. Without it they share one
+/// place: they are woken together at the earliest deadline among them and
+/// queue again; no sleep is lost or late, but of more than 8 tasks with wakers
+/// of their own in that place, some are polled over and over meanwhile. There,
+/// make `SLEEPERS` as large as the program has sleeps.
 #[derive(Debug)]
 pub struct VirtualClock<const SLEEPERS: usize = 32> {
     now: Cell<Instant>,
     serial: Cell<u64>,
     sleepers: RefCell<[Option<Sleeper>; SLEEPERS]>,
-    crowd: WakerSet<8>,
-    crowd_deadline: Cell<Option<Instant>>,
+    crowd: Crowd,
     unix_epoch: Cell<Duration>,
 }
 
@@ -53,8 +59,7 @@ impl<const SLEEPERS: usize> VirtualClock<SLEEPERS> {
             now: Cell::new(Instant::ZERO),
             serial: Cell::new(0),
             sleepers: RefCell::new([const { None }; SLEEPERS]),
-            crowd: WakerSet::new(),
-            crowd_deadline: Cell::new(None),
+            crowd: Crowd::new(),
             unix_epoch: Cell::new(Duration::ZERO),
         }
     }
@@ -67,9 +72,9 @@ impl<const SLEEPERS: usize> VirtualClock<SLEEPERS> {
 
     /// The earliest deadline anybody sleeps until.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let sleepers = self.sleepers.borrow();
-        let deadlines = sleepers.iter().flatten().map(|sleeper| sleeper.deadline);
-        deadlines.chain(self.crowd_deadline.get()).min()
+        let placed = self.first().map(|(deadline, _)| deadline);
+        let crowd = self.crowd.first().map(|(deadline, _)| deadline);
+        placed.into_iter().chain(crowd).min()
     }
 
     /// Moves the clock to `to` and wakes whoever is due by then. A time
@@ -77,12 +82,17 @@ impl<const SLEEPERS: usize> VirtualClock<SLEEPERS> {
     pub fn advance(&self, to: Instant) {
         let now = to.max(self.now.get());
         self.now.set(now);
-        while let Some(waker) = self.take_due(now) {
-            waker.wake();
-        }
-        if self.crowd_deadline.get().is_some_and(|deadline| deadline <= now) {
-            self.crowd_deadline.set(None);
-            self.crowd.wake();
+        // By deadline, then by age: the order does not depend on places.
+        loop {
+            match (self.first(), self.crowd.first()) {
+                (Some(placed), crowd) if placed.0 <= now && crowd.is_none_or(|crowd| placed < crowd) => {
+                    if let Some(waker) = self.take(placed.1) {
+                        waker.wake();
+                    }
+                }
+                (_, Some((deadline, _))) if deadline <= now => self.crowd.wake_first(),
+                _ => return,
+            }
         }
     }
 
@@ -95,12 +105,18 @@ impl<const SLEEPERS: usize> VirtualClock<SLEEPERS> {
         next.is_some()
     }
 
-    fn take_due(&self, now: Instant) -> Option<Waker> {
+    /// The deadline and the serial number of who is woken first of those that
+    /// have places.
+    fn first(&self) -> Option<(Instant, u64)> {
+        let sleepers = self.sleepers.borrow();
+        sleepers.iter().flatten().map(|sleeper| (sleeper.deadline, sleeper.serial)).min()
+    }
+
+    /// Takes the sleep that has `serial` out of its place.
+    fn take(&self, serial: u64) -> Option<Waker> {
         let mut sleepers = self.sleepers.borrow_mut();
-        let due = sleepers.iter_mut().filter(|place| place.as_ref().is_some_and(|s| s.deadline <= now));
-        // By deadline, then by age: the order does not depend on places.
-        let first = due.min_by_key(|place| place.as_ref().map(|s| (s.deadline, s.serial)))?;
-        first.take().map(|sleeper| sleeper.waker)
+        let place = sleepers.iter_mut().find(|place| place.as_ref().is_some_and(|s| s.serial == serial));
+        place.and_then(Option::take).map(|sleeper| sleeper.waker)
     }
 
     /// Queues a sleep, or renews the one that has `serial`.
@@ -110,26 +126,22 @@ impl<const SLEEPERS: usize> VirtualClock<SLEEPERS> {
             kept.waker.clone_from(waker);
             return serial;
         }
-        let Some(place) = sleepers.iter_mut().find(|place| place.is_none()) else {
-            drop(sleepers);
-            let crowd = self.crowd_deadline.get();
-            self.crowd_deadline.set(Some(crowd.map_or(deadline, |earliest| earliest.min(deadline))));
-            self.crowd.register(waker);
-            return None;
-        };
-        let serial = self.serial.get();
-        self.serial.set(serial.wrapping_add(1));
-        *place = Some(Sleeper { serial, deadline, waker: waker.clone() });
-        Some(serial)
+        let free = sleepers.iter_mut().find(|place| place.is_none() && serial.is_none());
+        let serial = serial.unwrap_or_else(|| self.serial.replace(self.serial.get().wrapping_add(1)));
+        if let Some(place) = free {
+            *place = Some(Sleeper { serial, deadline, waker: waker.clone() });
+            return Some(serial);
+        }
+        drop(sleepers);
+        self.crowd.register(deadline, serial, waker)
     }
 
-    fn release(&self, serial: u64) {
-        let mut sleepers = self.sleepers.borrow_mut();
-        let place = sleepers.iter_mut().find(|place| place.as_ref().is_some_and(|s| s.serial == serial));
-        let released = place.and_then(Option::take);
-        drop(sleepers);
-        // Dropping a waker may run code of its owner's.
-        drop(released);
+    fn release(&self, deadline: Instant, serial: u64) {
+        // Dropping a waker may run code of its owner's: after the borrow.
+        match self.take(serial) {
+            Some(waker) => drop(waker),
+            None => self.crowd.release(deadline, serial),
+        }
     }
 }
 
@@ -174,7 +186,7 @@ impl<const SLEEPERS: usize> Future for SleepUntil<'_, SLEEPERS> {
 impl<const SLEEPERS: usize> Drop for SleepUntil<'_, SLEEPERS> {
     fn drop(&mut self) {
         if let Some(serial) = self.serial {
-            self.clock.release(serial);
+            self.clock.release(self.deadline, serial);
         }
     }
 }

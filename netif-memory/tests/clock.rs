@@ -8,6 +8,8 @@ use core::task::Poll;
 use core::time::Duration;
 
 use common::{All, ms};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use netif_memory::{SimulationError, Simulator, VirtualClock, simulate};
 use traits::{Clock, Instant, Time};
 
@@ -58,6 +60,68 @@ fn more_sleepers_than_places_are_neither_lost_nor_late() {
     let log = log.borrow();
     assert!(log.is_sorted());
     assert_eq!(log.len(), 100);
+}
+
+/// Sleeps of tasks that have wakers of their own each: who is woken, when.
+fn ends_of_tasks(sleeps: u64) -> (Vec<Instant>, u64) {
+    let clock = VirtualClock::new();
+    let mut simulator = Simulator::new(&clock).with_polls_per_instant(100);
+    let ends = simulator.run(async {
+        let sleep = async |n: u64| {
+            let due = ms(1 + n * 7 % sleeps);
+            clock.sleep_until(due).await;
+            assert_eq!(clock.now(), due);
+            due
+        };
+        (0..sleeps).map(sleep).collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await
+    });
+    (ends.expect("they all end"), simulator.polls())
+}
+
+#[test]
+fn more_tasks_than_places_with_wakers_of_their_own_are_polled_when_due_only() {
+    for sleeps in [50, 500] {
+        let (ends, polls) = ends_of_tasks(sleeps);
+        assert!(ends.is_sorted());
+        assert_eq!(ends.len() as u64, sleeps);
+        // One or two for each deadline, and `FuturesUnordered` yields now and
+        // then between its first polls.
+        assert!(polls <= 2 * sleeps + sleeps / 16 + 2, "{polls} polls of {sleeps} sleeps");
+    }
+}
+
+#[test]
+fn those_beyond_the_places_wake_in_the_same_order_and_renew_and_give_back() {
+    let clock = VirtualClock::<1>::with_capacity();
+    let log = RefCell::new(Vec::new());
+    let task = |name: &'static str, millis| {
+        let (clock, log) = (&clock, &log);
+        Box::pin(async move {
+            clock.sleep_until(ms(millis)).await;
+            log.borrow_mut().push(name);
+        }) as _
+    };
+    let tasks = All(vec![task("d", 20), task("a", 10), task("b", 10), task("c", 20), task("e", 30)]);
+    let all = simulate(&clock, async {
+        let mut dropped = Box::pin(clock.sleep(Duration::from_secs(5)));
+        let mut beyond = Box::pin(clock.sleep(Duration::from_millis(1)));
+        poll_fn(|context| {
+            for _ in 0..2 {
+                assert!(dropped.as_mut().poll(context).is_pending());
+                assert!(beyond.as_mut().poll(context).is_pending());
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!(clock.next_deadline(), Some(ms(1)));
+        drop(beyond);
+        assert_eq!(clock.next_deadline(), Some(Instant::from_secs(5)));
+        drop(dropped);
+        assert_eq!(clock.next_deadline(), None);
+        tasks.await;
+    });
+    assert_eq!(all, Ok(()));
+    assert_eq!(*log.borrow(), ["a", "b", "d", "c", "e"]);
 }
 
 #[test]
