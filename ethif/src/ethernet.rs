@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::task::{Poll, Waker};
 
-use traits::{Conflict, Ethernet, Network, SendError, To, TxMeta, Unresolved, WakerSet};
+use traits::{Conflict, Ethernet, Network, Payload, SendError, To, TxMeta, Unresolved, WakerSet};
 use wire::{EtherType, MacAddr};
 
 use crate::arp::Arp;
@@ -15,6 +15,8 @@ use crate::arp::probe::ProbeId;
 use crate::layer::Ethif;
 
 impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethernet for Ethif<N, NEIGHBOURS, PARKED> {
+    const GATHERS: bool = N::GATHERS;
+
     #[inline]
     fn mac(&self) -> MacAddr {
         self.network.mac()
@@ -41,6 +43,19 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethernet for Ethi
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError> {
         self.emit(to, ethertype, meta, len, fill)
+    }
+
+    #[inline(always)]
+    fn write_gathered(
+        &self,
+        to: To,
+        ethertype: EtherType,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        self.emit_gathered(to, ethertype, meta, len, payload, fill)
     }
 
     /// Takes `address` as an own address; up to 8 are taken. One that no host

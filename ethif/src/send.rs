@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use traits::{Instant, Network, SendError, To, TxMeta};
+use traits::{Ethernet, Instant, Network, Payload, SendError, To, TxMeta};
 use wire::{EtherType, MacAddr};
 
 use crate::arp::cache::Lookup;
@@ -58,6 +58,32 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
                 Ok(())
             }
         }
+    }
+
+    /// The same for a packet whose payload lies elsewhere, where the device takes
+    /// it from there. One that is parked is made whole.
+    #[inline(always)]
+    pub(crate) fn emit_gathered(
+        &self,
+        to: To,
+        ethertype: EtherType,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let destination = match to {
+            To::Host(address) if N::GATHERS => self.reachable(address),
+            To::Host(_) | To::Mac(_) | To::Broadcast => None,
+        };
+        let Some(destination) = destination else {
+            let whole = len.saturating_add(payload.payload_len());
+            return self.write(to, ethertype, meta, whole, |buffer| payload.copy_behind(len, buffer, fill));
+        };
+        let header = Header::new(destination, self.network.mac(), ethertype);
+        let meta = meta.below(HEADER_LEN as u16);
+        self.network
+            .write_gathered(meta, HEADER_LEN.saturating_add(len), payload, |frame| header.fill(frame, fill))
     }
 
     /// The fast path of [`Self::resolve`].

@@ -6,8 +6,8 @@ use core::net::Ipv4Addr;
 use core::task::{Poll, Waker};
 
 use traits::{
-    Capabilities, Config, Ethernet, Header, Instant, Ip, Layer, Packet, Path, Rng, SendError, To, TxMeta,
-    UnreachableCode, WakerSet,
+    Capabilities, Config, Ethernet, Header, Instant, Ip, Layer, Packet, Path, Payload, Rng, SendError, To,
+    TxMeta, UnreachableCode, WakerSet,
 };
 
 use crate::addressing::Addressing;
@@ -221,6 +221,8 @@ impl<E, const BUFFERS: usize, const BUFFER: usize, const ENTRIES: usize, const P
 where
     E: Ethernet,
 {
+    const GATHERS: bool = E::GATHERS;
+
     #[inline(always)]
     fn write(
         &self,
@@ -234,6 +236,28 @@ where
             return sent;
         }
         self.send(&header, &[], meta, len, &mut |payload| fill.take().map_or(0, |fill| fill(payload)))
+    }
+
+    #[inline(always)]
+    fn write_gathered(
+        &self,
+        header: Header,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let mut fill = Some(fill);
+        if E::GATHERS
+            && let Some(sent) = self.send_gathered_like_last(&header, meta, len, &payload, &mut fill)
+        {
+            return sent;
+        }
+        // Any other takes thought, and a copy.
+        let whole = len.saturating_add(payload.payload_len());
+        self.send(&header, &[], meta, whole, &mut |buffer| {
+            fill.take().map_or(0, |fill| payload.copy_behind(len, buffer, fill))
+        })
     }
 
     fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError> {

@@ -3,13 +3,14 @@
 use core::cell::Cell;
 use core::net::Ipv4Addr;
 
-use traits::{Ethernet, Header, Instant, SendError, To, TxMeta};
+use traits::{Ethernet, Header, Instant, Payload, SendError, To, TxMeta};
 use wire::{EtherType, Protocol};
 
 use crate::Ipv4;
 use crate::addressing::Route;
 use crate::header::{Fragmentation, HEADER_LEN, HeaderFields, MAX_PACKET_LEN};
 use crate::igmp;
+use crate::recent::ToHost;
 use crate::stats::Count;
 
 /// What writes a payload. One type for all, so that one copy of the layers
@@ -97,6 +98,43 @@ where
         len: usize,
         fill: &mut Option<F>,
     ) -> Option<Result<(), SendError>> {
+        let (route, fields) = self.like_last(header, meta, len)?;
+        let meta = meta.below(HEADER_LEN as u16);
+        let sent =
+            self.ethernet.write(To::Host(route.host), EtherType::IPV4, meta, HEADER_LEN + len, |buffer| {
+                let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
+                let used = fill.take().map_or(0, |fill| fill(body)).min(len);
+                fields.encode(head, &[], used).map_or(0, |header_len| header_len + used)
+            });
+        self.settle_like_last(route, sent)
+    }
+
+    /// The same for a packet that ends in `payload`, which the device gathers.
+    #[inline(always)]
+    pub(crate) fn send_gathered_like_last<F: FnOnce(&mut [u8]) -> usize>(
+        &self,
+        header: &Header,
+        meta: TxMeta,
+        len: usize,
+        payload: &impl Payload,
+        fill: &mut Option<F>,
+    ) -> Option<Result<(), SendError>> {
+        let behind = payload.payload_len();
+        let (route, fields) = self.like_last(header, meta, len.checked_add(behind)?)?;
+        let meta = meta.below(HEADER_LEN as u16);
+        let to = To::Host(route.host);
+        let sent =
+            self.ethernet.write_gathered(to, EtherType::IPV4, meta, HEADER_LEN + len, payload, |buffer| {
+                let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
+                let used = fill.take().map_or(0, |fill| fill(body)).min(len);
+                fields.encode(head, &[], used + behind).map_or(0, |header_len| header_len + used)
+            });
+        self.settle_like_last(route, sent)
+    }
+
+    /// The way and the header of a packet that goes where the last one went.
+    #[inline(always)]
+    fn like_last(&self, header: &Header, meta: TxMeta, len: usize) -> Option<(ToHost, HeaderFields)> {
         let route = self.recent.to_host(header.dst, &header.src)?;
         if !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
             return None;
@@ -127,13 +165,11 @@ where
             fragmentation,
             ..HeaderFields::new(route.src, header.dst, header.protocol)
         };
-        let meta = meta.below(HEADER_LEN as u16);
-        let sent =
-            self.ethernet.write(To::Host(route.host), EtherType::IPV4, meta, HEADER_LEN + len, |buffer| {
-                let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
-                let used = fill.take().map_or(0, |fill| fill(body)).min(len);
-                fields.encode(head, &[], used).map_or(0, |header_len| header_len + used)
-            });
+        Some((route, fields))
+    }
+
+    #[inline(always)]
+    fn settle_like_last(&self, route: ToHost, sent: Result<(), SendError>) -> Option<Result<(), SendError>> {
         match sent {
             Ok(()) => self.counters.add(Count::TxPackets),
             // Another gateway may do.

@@ -228,3 +228,30 @@ proptest! {
         prop_assert_eq!(got[0].payload(), &payload[..]);
     }
 }
+
+/// What a device gathers is what is written otherwise: one that goes where the
+/// last one went is told, any other is copied, and cut where it has to be.
+#[test]
+fn a_payload_that_lies_elsewhere() {
+    let link = Link::default();
+    let i = layer(&link);
+    let bytes: Vec<u8> = (0..4000).map(|index| index as u8).collect();
+    let (head, payload) = bytes.split_at(20);
+    for (len, dst, pieces, gathered) in
+        [(1000, PEER, 1, 0), (1000, PEER, 1, 1), (1480, PEER, 1, 2), (1481, PEER, 2, 2), (1000, FAR, 1, 2)]
+    {
+        let payload = &payload[..len - 20];
+        i.write_gathered(Header::new(dst, Protocol::UDP), TxMeta::NONE, 20, payload, |buffer| {
+            buffer.copy_from_slice(head);
+            buffer.len()
+        })
+        .unwrap();
+        let sent = link.take();
+        assert_eq!((sent.len(), link.gathered.get()), (pieces, gathered), "{len} to {dst}");
+        let got: Vec<u8> = sent.iter().flat_map(|sent| sent.packet().payload).collect();
+        assert!(got == bytes[..len] && sent.iter().all(|sent| sent.packet().dst == dst));
+    }
+    let header = Header::new(PEER, Protocol::UDP).with_dont_fragment();
+    let long = i.write_gathered(header, TxMeta::NONE, 20, payload, |_| panic!("filled"));
+    assert_eq!(long, Err(SendError::TooLong));
+}

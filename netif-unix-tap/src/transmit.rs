@@ -2,6 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use std::io::IoSlice;
+
 use rustix::io::Errno;
 use traits::TxMeta;
 use zerocopy::IntoBytes;
@@ -60,31 +62,77 @@ impl Transmit {
         if len < ETHERNET_LEN {
             return Sent::Refused;
         }
-        if let Some(header) = self.buffer.first_chunk_mut::<HEADER_LEN>() {
-            header.copy_from_slice(VnetHeader::for_transmit(meta, len).as_bytes());
-        }
+        self.request(meta, len);
         self.held = len;
         self.flush(device)
     }
 
+    /// Sends a frame of which the first `len` bytes are here and the rest are
+    /// `pieces`. What the device has no room for is copied, to wait.
+    pub(crate) fn send_gathered(
+        &mut self,
+        device: impl AsFd,
+        meta: TxMeta,
+        len: usize,
+        pieces: [&[u8]; 2],
+    ) -> Sent {
+        let [first, second] = pieces;
+        let whole = len + first.len() + second.len();
+        if len < ETHERNET_LEN {
+            return Sent::Refused;
+        }
+        self.request(meta, whole);
+        let head = self.buffer.get(self.start()..HEADER_LEN + len).unwrap_or_default();
+        let all = [IoSlice::new(head), IoSlice::new(first), IoSlice::new(second)];
+        let used = if second.is_empty() { 2 } else { 3 };
+        let sent = outcome(|| rustix::io::writev(&device, all.get(..used).unwrap_or_default()));
+        if sent == Sent::Held
+            && let Some(rest) = self.buffer.get_mut(HEADER_LEN + len..HEADER_LEN + whole)
+            && let Some((to_first, to_second)) = rest.split_at_mut_checked(first.len())
+        {
+            to_first.copy_from_slice(first);
+            to_second.copy_from_slice(second);
+            self.held = whole;
+        }
+        sent
+    }
+
+    /// Writes the header before a frame of `len` bytes.
+    fn request(&mut self, meta: TxMeta, len: usize) {
+        if let Some(header) = self.buffer.first_chunk_mut::<HEADER_LEN>() {
+            header.copy_from_slice(VnetHeader::for_transmit(meta, len).as_bytes());
+        }
+    }
+
+    /// Where what the device wants begins.
+    fn start(&self) -> usize {
+        if self.vnet_header { 0 } else { HEADER_LEN }
+    }
+
     /// Sends the frame that waits.
     pub(crate) fn flush(&mut self, device: impl AsFd) -> Sent {
-        let start = if self.vnet_header { 0 } else { HEADER_LEN };
-        let bytes = self.buffer.get(start..HEADER_LEN + self.held).unwrap_or_default();
-        let written = loop {
-            match rustix::io::write(&device, bytes) {
-                Err(Errno::INTR) => {}
-                other => break other,
-            }
-        };
-        let sent = match written {
-            Ok(_) => Sent::Taken,
-            Err(Errno::AGAIN) => return Sent::Held,
-            Err(Errno::IO | Errno::NETDOWN) => Sent::LinkDown,
-            Err(Errno::BADFD | Errno::PIPE | Errno::CONNRESET | Errno::NODEV) => Sent::Gone,
-            Err(_) => Sent::Refused,
-        };
-        self.held = 0;
+        let bytes = self.buffer.get(self.start()..HEADER_LEN + self.held).unwrap_or_default();
+        let sent = outcome(|| rustix::io::write(&device, bytes));
+        if sent != Sent::Held {
+            self.held = 0;
+        }
         sent
+    }
+}
+
+/// Writes, and tells what became of it.
+fn outcome(write: impl Fn() -> Result<usize, Errno>) -> Sent {
+    let written = loop {
+        match write() {
+            Err(Errno::INTR) => {}
+            other => break other,
+        }
+    };
+    match written {
+        Ok(_) => Sent::Taken,
+        Err(Errno::AGAIN) => Sent::Held,
+        Err(Errno::IO | Errno::NETDOWN) => Sent::LinkDown,
+        Err(Errno::BADFD | Errno::PIPE | Errno::CONNRESET | Errno::NODEV) => Sent::Gone,
+        Err(_) => Sent::Refused,
     }
 }

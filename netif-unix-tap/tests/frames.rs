@@ -53,6 +53,36 @@ fn requests_are_what_the_header_says() {
 }
 
 #[test]
+fn a_frame_in_pieces_is_the_frame_written_whole() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let large = TxMeta::NONE.with_checksum(34, 16).with_segmentation(TCP, size(1448), 66);
+    let payload: Vec<u8> = (0..9000).map(|index| index as u8).collect();
+    tap.write_gathered(large, 66, &payload[..], |buffer| {
+        buffer.fill(1);
+        buffer.len()
+    })
+    .unwrap();
+    let gathered = receive(&far).unwrap();
+    tap.write(large, 9066, |buffer| {
+        buffer[..66].fill(1);
+        buffer[66..].copy_from_slice(&payload);
+        buffer.len()
+    })
+    .unwrap();
+    assert!(gathered == receive(&far).unwrap());
+    assert_eq!((tap.statistics().tx_packets, tap.statistics().tx_bytes), (2, 2 * 9066));
+    // One whose filler wants nothing sent, and those that can't be.
+    tap.write_gathered(large, 66, &payload[..], |_| 65).unwrap();
+    let never = |_: &mut [u8]| -> usize { panic!("filled") };
+    assert_eq!(tap.write_gathered(TxMeta::NONE, 14, &payload[..], never), Err(SendError::TooLong));
+    assert_eq!(tap.write_gathered(large, GSO_MAX_SIZE, &payload[..], never), Err(SendError::TooLong));
+    tap.disconnect();
+    assert_eq!(tap.write_gathered(large, 66, &payload[..], never), Err(SendError::Down));
+    assert_eq!((receive(&far), tap.statistics().tx_dropped), (None, 0));
+}
+
+#[test]
 fn what_can_not_be_sent_is_refused_before_it_is_filled() {
     let os = Os::new_unix().unwrap();
     let (tap, far) = tap(&os);

@@ -11,7 +11,7 @@ use netif_unix_tap::{BATCH, Tap, TapError};
 use os::Os;
 use os::unix::Unix;
 use support::{message, receive, send, tap};
-use traits::{Layer, Network, SendError, TxMeta};
+use traits::{Layer, Network, Payload, SendError, TxMeta};
 
 #[test]
 fn a_batch_is_bounded_and_the_others_run_between() {
@@ -257,4 +257,45 @@ fn one_listener_at_a_time_and_the_next_goes_on_where_it_stopped() {
         os::join!(sends, poll(&first, 3), poll(&second, 9));
     });
     assert_eq!((first.get(), second.get()), (1, 1));
+}
+
+/// Two pieces, as of a queue that goes round.
+struct Pieces<'a>([&'a [u8]; 2]);
+
+impl Payload for Pieces<'_> {
+    fn payload_len(&self) -> usize {
+        self.0.concat().len()
+    }
+
+    fn show<R>(&self, take: impl FnOnce([&[u8]; 2]) -> R) -> Option<R> {
+        Some(take(self.0))
+    }
+}
+
+#[test]
+fn a_frame_in_pieces_that_the_device_has_no_room_for_waits_whole() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    let pieces = [&[2; 500][..], &[3; 300]];
+    let send = |tap: &Tap<_>| {
+        tap.write_gathered(TxMeta::NONE, 20, Pieces(pieces), |buffer| {
+            buffer.fill(1);
+            buffer.len()
+        })
+    };
+    let mut taken = 0;
+    while send(&tap).is_ok() {
+        taken += 1;
+    }
+    assert_eq!((tap.statistics().tx_full, tap.statistics().tx_packets), (1, taken - 1));
+    let mut got = Vec::new();
+    while let Some(frame) = receive(&far) {
+        got.push(frame);
+        // The one that was kept goes as soon as there is room.
+        let _ = tap.poll_room(std::task::Waker::noop());
+    }
+    let whole = [&[0; 10][..], &[1; 20], pieces[0], pieces[1]].concat();
+    assert_eq!(got.len() as u64, taken);
+    assert!(got.iter().all(|frame| *frame == whole));
+    assert_eq!(tap.statistics().tx_packets, taken);
 }

@@ -102,6 +102,19 @@ on_both! {
         assert_eq!(net.b().statistics().bad_checksum, 0);
     }
 
+    /// A device that gathers takes large payloads from where they lie, where it
+    /// completes the checksum as well.
+    fn large_payloads_are_not_copied_for_a_device_that_gathers(net) {
+        send(net, 500_000);
+        assert_eq!(net.hosts[0].ip.gathered.get(), 0, "the checksum is to be computed");
+        let offload = Offload::TX_CHECKSUM | Offload::TSO4 | Offload::TSO_ECN;
+        net.hosts[0].ip.capabilities.set(Capabilities::new(offload, 65_535 - 20));
+        let writes = send(net, 500_000);
+        let gathered = net.hosts[0].ip.gathered.get();
+        assert!(gathered > 5 && gathered < writes, "{gathered} of {writes}");
+        assert_eq!(net.b().statistics().bad_checksum, 0);
+    }
+
     fn large_segments_received_whole(net) {
         let offload = Offload::TX_CHECKSUM | Offload::TSO4 | Offload::TSO_ECN;
         net.hosts[0].ip.capabilities.set(Capabilities::new(offload, 65_535 - 20));

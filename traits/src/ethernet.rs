@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 
 use wire::{EtherType, MacAddr};
 
-use crate::{Layer, SendError, TxMeta};
+use crate::{Layer, Payload, SendError, TxMeta};
 
 /// Ethernet II with address resolution (ARP lives inside).
 ///
@@ -17,6 +17,10 @@ use crate::{Layer, SendError, TxMeta};
     note = "`ethif::Ethif<N>` is one over a `Network`; `&E` and `Rc<E>` are when `E` is"
 )]
 pub trait Ethernet: Layer {
+    /// Whether [`Ethernet::write_gathered`] saves a copy of the payload, since
+    /// the [device](crate::Network::GATHERS) gathers.
+    const GATHERS: bool = false;
+
     /// The interface's own address.
     fn mac(&self) -> MacAddr;
 
@@ -43,6 +47,26 @@ pub trait Ethernet: Layer {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError>;
+
+    /// Sends one frame, of whose payload `fill` writes the first `len` bytes and
+    /// `payload` is the rest: see
+    /// [`Network::write_gathered`](crate::Network::write_gathered).
+    ///
+    /// # Errors
+    ///
+    /// As [`Ethernet::write`].
+    fn write_gathered(
+        &self,
+        to: To,
+        ethertype: EtherType,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let whole = len.saturating_add(payload.payload_len());
+        self.write(to, ethertype, meta, whole, |buffer| payload.copy_behind(len, buffer, fill))
+    }
 
     /// Takes `address` as an own address: announces it (RFC 5227 §2.3),
     /// answers requests for it and defends it. An address beyond the layer's

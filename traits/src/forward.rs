@@ -12,15 +12,17 @@ use crate::*;
 /// Implements each trait given for a pointer type, method by method. Always
 /// inlined: a record passed on in memory would cost more than the call.
 macro_rules! forward {
-    ($(impl $trait:ident { $(type $assoc:ident $(<$lt:lifetime>)? = $ty:ty $(where Self: $bound:lifetime)?;)* $(fn $name:ident(&self $(, $arg:ident: $argty:ty)*) $(-> $ret:ty)?;)* })*) => {
+    ($(impl $trait:ident { $(type $assoc:ident $(<$lt:lifetime>)? = $ty:ty $(where Self: $bound:lifetime)?;)* $(const $const:ident: $const_ty:ty;)* $(fn $name:ident(&self $(, $arg:ident: $argty:ty)*) $(-> $ret:ty)?;)* })*) => {
         $(
             impl<L: $trait> $trait for &L {
                 $(type $assoc $(<$lt>)? = $ty $(where Self: $bound)?;)*
+                $(const $const: $const_ty = L::$const;)*
                 $(#[inline(always)] fn $name(&self $(, $arg: $argty)*) $(-> $ret)? { L::$name(self $(, $arg)*) })*
             }
             #[cfg(feature = "alloc")]
             impl<L: $trait> $trait for alloc::rc::Rc<L> {
                 $(type $assoc $(<$lt>)? = $ty $(where Self: $bound)?;)*
+                $(const $const: $const_ty = L::$const;)*
                 $(#[inline(always)] fn $name(&self $(, $arg: $argty)*) $(-> $ret)? { L::$name(self $(, $arg)*) })*
             }
         )*
@@ -28,10 +30,18 @@ macro_rules! forward {
 }
 
 crate::__methods_of_layer! { [forward!] [impl Layer] [] }
-crate::__methods_of_network! { [forward!] [impl Network] [type Error = L::Error;] }
+crate::__methods_of_network! {
+    [forward!] [impl Network] [
+        type Error = L::Error;
+        const GATHERS: bool;
+        fn write_gathered(&self, meta: TxMeta, len: usize, payload: impl Payload, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
+    ]
+}
 
 forward! {
     impl Ethernet {
+        const GATHERS: bool;
+        fn write_gathered(&self, to: To, ethertype: EtherType, meta: TxMeta, len: usize, payload: impl Payload, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
         fn mac(&self) -> MacAddr;
         fn mtu(&self) -> usize;
         fn write(&self, to: To, ethertype: EtherType, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
@@ -43,6 +53,8 @@ forward! {
         fn confirm(&self, address: Ipv4Addr);
     }
     impl Ip {
+        const GATHERS: bool;
+        fn write_gathered(&self, header: Header, meta: TxMeta, len: usize, payload: impl Payload, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
         fn write(&self, header: Header, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
         fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError>;
         fn unreachable(&self, packet: &Packet<'_>, code: UnreachableCode);

@@ -1,8 +1,10 @@
 //! Devices over devices: what they leave to the device below.
 //!
 //! The methods of [`Layer`](crate::Layer) and [`Network`](crate::Network) are
-//! listed here once, for pointers as well. None has a default but `run`, so
-//! that one which is missing here is an error of the compiler's.
+//! listed here once, for pointers as well. None has a default but `run` and
+//! `write_gathered`, so that one which is missing here is an error of the
+//! compiler's. A device over another that has a `write` of its own sees each
+//! frame whole: it does not gather, whatever the one below does.
 
 /// Has a device over another implement [`Layer`](crate::Layer) by the one
 /// below, in its field of that name; all methods, or all but those written by

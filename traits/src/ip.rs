@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use wire::{Cidr, Protocol};
 
-use crate::{Capabilities, Layer, RxMeta, SendError, TxMeta};
+use crate::{Capabilities, Layer, Payload, RxMeta, SendError, TxMeta};
 
 /// IPv4 with ICMP.
 ///
@@ -15,6 +15,10 @@ use crate::{Capabilities, Layer, RxMeta, SendError, TxMeta};
     note = "`ipv4::Ipv4<E>` is one over an `Ethernet`; `&I` and `Rc<I>` are when `I` is"
 )]
 pub trait Ip: Layer {
+    /// Whether [`Ip::write_gathered`] saves a copy of the payload, since the
+    /// [device](crate::Network::GATHERS) gathers.
+    const GATHERS: bool = false;
+
     /// Sends one packet with a payload of at most `len` bytes, which `fill`
     /// writes: cut into fragments where it must and may be.
     ///
@@ -32,6 +36,25 @@ pub trait Ip: Layer {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError>;
+
+    /// Sends one packet, of whose payload `fill` writes the first `len` bytes and
+    /// `payload` is the rest: see
+    /// [`Network::write_gathered`](crate::Network::write_gathered).
+    ///
+    /// # Errors
+    ///
+    /// As [`Ip::write`].
+    fn write_gathered(
+        &self,
+        header: Header,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let whole = len.saturating_add(payload.payload_len());
+        self.write(header, meta, whole, |buffer| payload.copy_behind(len, buffer, fill))
+    }
 
     /// How packets to `dst` go: the source address for the pseudo-header, the
     /// MTU and what the device does for them. `src` asks for a certain own

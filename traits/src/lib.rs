@@ -27,7 +27,9 @@
 //! bytes are written once, into the driver's buffer. A filler gets a slice of
 //! exactly `len` bytes (their content is whatever the buffer held) and returns
 //! how many of them it used. **When `write` returns `Err`, the filler was not
-//! called.**
+//! called.** Where a device [gathers](Network::GATHERS), a large payload is not
+//! filled in: `write_gathered` tells where it lies, and the device takes it from
+//! there.
 //!
 //! **`write` never delivers.** Only [`Network::listen`] calls up. So `write`
 //! may be called from within any listener; where that meets a buffer in use,
@@ -57,6 +59,7 @@ mod ip;
 mod layer;
 mod network;
 mod offload;
+mod payload;
 mod send;
 mod time;
 mod wakers;
@@ -77,6 +80,7 @@ pub use offload::{
     Capabilities, ChecksumVerdict, LinkCast, Offload, PartialChecksum, RxMeta, Segmentation, SegmentationKind,
     TxMeta,
 };
+pub use payload::Payload;
 pub use rand_core::Rng;
 pub use send::SendError;
 pub use time::{Clock, DateTime, Time};

@@ -5,7 +5,7 @@ use core::future::Future;
 
 use wire::MacAddr;
 
-use crate::{Layer, Never, RxMeta, SendError, TxMeta};
+use crate::{Layer, Never, Payload, RxMeta, SendError, TxMeta};
 
 /// A device that sends and receives Ethernet frames.
 ///
@@ -19,6 +19,10 @@ use crate::{Layer, Never, RxMeta, SendError, TxMeta};
 pub trait Network: Layer {
     /// What can end [`Network::listen`].
     type Error: Error;
+
+    /// Whether [`Network::write_gathered`] saves a copy of the payload. Where it
+    /// does not, nobody need call it.
+    const GATHERS: bool = false;
 
     /// The device's own address.
     fn mac(&self) -> MacAddr;
@@ -40,6 +44,24 @@ pub trait Network: Layer {
     /// [`Down`](SendError::Down), or [`Unsupported`](SendError::Unsupported)
     /// for a request beyond [`Layer::capabilities`]. `fill` was not called.
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
+
+    /// Sends one frame, of which `fill` writes the first `len` bytes and
+    /// `payload` is the rest: the same as [`Network::write`] for all of it, but
+    /// that a frame of which `fill` uses less than `len` bytes is not sent.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn write_gathered(
+        &self,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let whole = len.saturating_add(payload.payload_len());
+        self.write(meta, whole, |buffer| payload.copy_behind(len, buffer, fill))
+    }
 
     /// Hands every frame that arrives to `input`, for ever.
     ///

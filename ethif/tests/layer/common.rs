@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use ethif::{Ethif, Neighbour, NeighbourState, listeners};
 use traits::{
-    Capabilities, Ethernet, Frame, Instant, Layer, Network, NetworkStatistics, Never, SendError, To, TxMeta,
-    WakerSet,
+    Capabilities, Ethernet, Frame, Instant, Layer, Network, NetworkStatistics, Never, Payload, SendError, To,
+    TxMeta, WakerSet,
 };
 use wire::{EtherType, MacAddr};
 
@@ -33,6 +33,8 @@ pub struct Mock {
     pub capabilities: Cell<Capabilities>,
     pub mtu: Cell<usize>,
     pub writing: Cell<bool>,
+    /// Frames whose payload was told, not filled in.
+    pub gathered: Cell<usize>,
     pub waiting: WakerSet,
     pub flushes: Cell<usize>,
     /// Empties its queue when asked for room.
@@ -56,6 +58,7 @@ impl Mock {
             capabilities: Cell::new(Capabilities::NONE),
             mtu: Cell::new(1500),
             writing: Cell::new(false),
+            gathered: Cell::new(0),
             waiting: WakerSet::new(),
             flushes: Cell::new(0),
             drains: Cell::new(false),
@@ -115,6 +118,19 @@ impl Layer for Mock {
 
 impl Network for Mock {
     type Error = Infallible;
+
+    const GATHERS: bool = true;
+
+    fn write_gathered(
+        &self,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        self.gathered.set(self.gathered.get() + 1);
+        self.write(meta, len + payload.payload_len(), |buffer| payload.copy_behind(len, buffer, fill))
+    }
 
     fn mac(&self) -> MacAddr {
         OWN

@@ -324,3 +324,28 @@ fn a_device_that_is_down_loses_what_waits() {
     assert_eq!(e.statistics().neighbours_failed, 1);
     assert_eq!(e.statistics().arp_requests, 1, "that of the first");
 }
+
+/// A packet of `head` and, where the device takes it from, `payload`.
+fn send_gathered(e: &Ethif<&Mock>, head: &[u8], payload: &[u8]) -> Result<(), SendError> {
+    e.write_gathered(To::Host(ip(1)), EtherType::IPV4, TxMeta::NONE, head.len(), payload, |buffer| {
+        buffer.copy_from_slice(head);
+        buffer.len()
+    })
+}
+
+#[test]
+fn a_payload_that_lies_elsewhere_is_copied_only_to_wait() {
+    let net = Mock::new();
+    let e = Ethif::connect(&net);
+    send_gathered(&e, b"waits ", b"in one piece").unwrap();
+    answer(&e, 1);
+    assert_eq!(payloads(&net.take()), [b"waits in one piece"]);
+    assert_eq!(net.gathered.get(), 0);
+    send_gathered(&e, b"goes ", b"at once").unwrap();
+    assert_eq!(payloads(&net.take()), [b"goes at once"]);
+    assert_eq!(net.gathered.get(), 1);
+    // A filler that wants nothing sent.
+    e.write_gathered(To::Host(ip(1)), EtherType::IPV4, TxMeta::NONE, 5, &b"lost"[..], |_| 0).unwrap();
+    assert!(net.take().is_empty());
+    assert_eq!(send_gathered(&e, &[0; 20], &[0; 1481]), Err(SendError::TooLong));
+}

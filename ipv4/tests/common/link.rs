@@ -45,6 +45,8 @@ pub struct Link {
     pub capabilities: Cell<Capabilities>,
     pub deadline: Cell<Option<Instant>>,
     pub polls: Cell<usize>,
+    /// Frames whose payload was told, not filled in.
+    pub gathered: Cell<usize>,
     buffer: RefCell<Vec<u8>>,
 }
 
@@ -64,6 +66,7 @@ impl Default for Link {
             capabilities: Cell::new(Capabilities::NONE),
             deadline: Cell::new(None),
             polls: Cell::new(0),
+            gathered: Cell::new(0),
             buffer: RefCell::default(),
         }
     }
@@ -108,6 +111,22 @@ impl Layer for Link {
 }
 
 impl Ethernet for Link {
+    const GATHERS: bool = true;
+
+    fn write_gathered(
+        &self,
+        to: To,
+        ethertype: EtherType,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        self.gathered.set(self.gathered.get() + 1);
+        let whole = len + payload.payload_len();
+        self.write(to, ethertype, meta, whole, |buffer| payload.copy_behind(len, buffer, fill))
+    }
+
     fn mac(&self) -> MacAddr {
         MacAddr([2, 0, 0, 0, 0, 2])
     }

@@ -1,16 +1,18 @@
 //! The tap as a [`Network`].
 
+use core::cell::RefMut;
 use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
 use os::unix::Reactor;
 use traits::{
-    Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, Offload, SendError, TxMeta,
+    Capabilities, Frame, Instant, Layer, Network, NetworkStatistics, Never, Offload, Payload, SendError, TxMeta,
 };
 use wire::MacAddr;
 
 use super::receive::{TapError, Turn};
 use super::{GSO_MAX_SIZE, State, Tap};
+use crate::transmit::Transmit;
 
 impl<R: Reactor> Layer for Tap<R> {
     fn now(&self) -> Instant {
@@ -46,6 +48,9 @@ impl<R: Reactor> Layer for Tap<R> {
 impl<R: Reactor> Network for Tap<R> {
     type Error = TapError;
 
+    /// A system call takes a frame in pieces.
+    const GATHERS: bool = true;
+
     fn mac(&self) -> MacAddr {
         self.mac
     }
@@ -56,17 +61,33 @@ impl<R: Reactor> Network for Tap<R> {
     }
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
-        self.admit(meta, len)?;
-        // A filler that writes again finds the buffer in use.
-        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
-        if !self.send_held(&mut transmit) {
-            return Err(self.refuse_full());
-        }
+        let mut transmit = self.begin(meta, len)?;
         let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
         let used = fill(buffer).min(len);
         if used > 0 {
             let sent = transmit.send(&self.source, meta, used);
             self.settle(sent, used);
+        }
+        drop(transmit);
+        self.room.wake();
+        Ok(())
+    }
+
+    fn write_gathered(
+        &self,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        let whole = len.saturating_add(payload.payload_len());
+        let mut transmit = self.begin(meta, whole)?;
+        let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
+        if fill(buffer) >= len {
+            let sent = payload.show(|pieces| transmit.send_gathered(&self.source, meta, len, pieces));
+            if let Some(sent) = sent {
+                self.settle(sent, whole);
+            }
         }
         drop(transmit);
         self.room.wake();
@@ -104,5 +125,18 @@ impl<R: Reactor> Network for Tap<R> {
             transmit.clear();
         }
         self.room.wake();
+    }
+}
+
+impl<R: Reactor> Tap<R> {
+    /// The buffer for a frame that may be sent now.
+    fn begin(&self, meta: TxMeta, len: usize) -> Result<RefMut<'_, Transmit>, SendError> {
+        self.admit(meta, len)?;
+        // A filler that writes again finds the buffer in use.
+        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
+        if !self.send_held(&mut transmit) {
+            return Err(self.refuse_full());
+        }
+        Ok(transmit)
     }
 }

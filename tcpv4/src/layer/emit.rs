@@ -1,6 +1,6 @@
 //! How a segment becomes a packet. One place calls `write` of the layer below.
 
-use traits::{Header, Ip, Offload, Path, SegmentationKind, SendError, TxMeta};
+use traits::{Header, Ip, Offload, Path, Payload, SegmentationKind, SendError, TxMeta};
 use wire::{Checksum, Protocol};
 
 use super::open::MTU_UNKNOWN;
@@ -98,6 +98,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             .with_dont_fragment();
         // Two pointers, which travel in registers.
         let filling = Filling { tuple, transmit, header_len, partial, id };
+        if I::GATHERS
+            && partial
+            && transmit.len >= GATHERED
+            && let Some(id) = id
+        {
+            let queued = Queued { tcp: self, id, transmit };
+            return self.ip.write_gathered(header, meta, header_len, queued, |buffer| {
+                self.fill_header(&filling, buffer).map_or(0, |_| header_len)
+            });
+        }
         self.ip.write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or(0))
     }
 
@@ -105,13 +115,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// this uses the connection itself at the moment.
     #[inline]
     fn fill(&self, filling: &Filling<'_>, buffer: &mut [u8]) -> Option<usize> {
-        let &Filling { tuple, transmit, header_len, partial, id } = filling;
+        let &Filling { transmit, header_len, partial, id, .. } = filling;
         let len = header_len + transmit.len as usize;
         let buffer = buffer.get_mut(..len)?;
-        let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
-        let checksum = if partial { pseudo.partial() } else { 0 };
-        let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
-        let data = format::emit(transmit, ports, checksum, buffer)?;
+        let (data, pseudo) = self.fill_header(filling, buffer)?;
         if let Some(id) = id.filter(|_| transmit.len > 0) {
             let state = self.state.try_borrow().ok()?;
             let (first, second) = state.get(*id)?.machine.payload(transmit);
@@ -127,6 +134,44 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             buffer.get_mut(at..at + 2)?.copy_from_slice(&sum.to_be_bytes());
         }
         Some(len)
+    }
+
+    /// Writes the segment's header, with the checksum as far as the device wants
+    /// it. Returns the room behind, and the sum of the pseudo-header.
+    #[inline]
+    fn fill_header<'b>(&self, filling: &Filling<'_>, buffer: &'b mut [u8]) -> Option<(&'b mut [u8], Checksum)> {
+        let &Filling { tuple, transmit, header_len, partial, .. } = filling;
+        let len = header_len + transmit.len as usize;
+        let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
+        let checksum = if partial { pseudo.partial() } else { 0 };
+        let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
+        Some((format::emit(transmit, ports, checksum, buffer)?, pseudo))
+    }
+}
+
+/// Bytes of payload from which on a device that gathers is told where they lie:
+/// below, the copy costs less than the device's second look.
+const GATHERED: u32 = 4096;
+
+/// A segment's data in its connection's queue.
+struct Queued<'s, I, S: Storage> {
+    tcp: &'s Tcp<I, S>,
+    id: &'s ConnectionId,
+    transmit: &'s Transmit,
+}
+
+impl<I: Ip, S: Storage> Payload for Queued<'_, I, S> {
+    fn payload_len(&self) -> usize {
+        self.transmit.len as usize
+    }
+
+    /// Not while whoever called uses the connection itself.
+    fn show<R>(&self, take: impl FnOnce([&[u8]; 2]) -> R) -> Option<R> {
+        let state = self.tcp.state.try_borrow().ok()?;
+        let (first, second) = state.get(*self.id)?.machine.payload(self.transmit);
+        // What an acknowledgement from within the layer below took away is not
+        // there any more.
+        (first.len() + second.len() == self.payload_len()).then(|| take([first, second]))
     }
 }
 

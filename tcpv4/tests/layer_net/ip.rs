@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use traits::{
-    Capabilities, Config, Header, Instant, Ip, Layer, Packet, Path, SegmentationKind, SendError, TxMeta,
-    UnreachableCode, WakerSet,
+    Capabilities, Config, Header, Instant, Ip, Layer, Packet, Path, Payload, SegmentationKind, SendError,
+    TxMeta, UnreachableCode, WakerSet,
 };
 use wire::Checksum;
 
@@ -51,6 +51,8 @@ pub struct MockIp {
     /// What writes fail with, beside being full.
     pub error: Cell<Option<SendError>>,
     pub writes: Cell<u64>,
+    /// Writes whose payload was told, not filled in.
+    pub gathered: Cell<u64>,
     pub flushes: Cell<u64>,
     pub polls: Cell<u64>,
     /// Frames wait to be read.
@@ -74,6 +76,7 @@ impl MockIp {
             waiting_for_room: WakerSet::new(),
             error: Cell::new(None),
             writes: Cell::new(0),
+            gathered: Cell::new(0),
             flushes: Cell::new(0),
             polls: Cell::new(0),
             backlog: Cell::new(false),
@@ -131,6 +134,20 @@ impl Layer for MockIp {
 }
 
 impl Ip for MockIp {
+    const GATHERS: bool = true;
+
+    fn write_gathered(
+        &self,
+        header: Header,
+        meta: TxMeta,
+        len: usize,
+        payload: impl Payload,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        self.gathered.set(self.gathered.get() + 1);
+        self.write(header, meta, len + payload.payload_len(), |buffer| payload.copy_behind(len, buffer, fill))
+    }
+
     fn write(
         &self,
         header: Header,
