@@ -35,6 +35,7 @@ enum Domain {
     PortCounter = 4,
     Cookie = 5,
     CookieData = 6,
+    PortNoise = 7,
 }
 
 impl Secret {
@@ -83,6 +84,14 @@ impl Secret {
     /// Which counter of successive ports a destination has (RFC 6056 §3.3.4).
     pub(crate) fn port_counter(&self, tuple: &Tuple) -> u32 {
         self.shown(Domain::PortCounter, tuple, 0) as u32
+    }
+
+    /// The `n`-th draw of the steps from one local port to the next.
+    pub(crate) fn port_noise(&self, n: u64) -> u64 {
+        let mut hasher = SipHasher24::new_with_keys(self.k0, self.k1);
+        hasher.write_u64(n);
+        hasher.write_u8(Domain::PortNoise as u8);
+        hasher.finish()
     }
 
     /// The part of a SYN cookie that hides the rest.

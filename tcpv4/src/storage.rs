@@ -145,9 +145,10 @@ pub const FIXED_REPLIES: usize = 64;
 ///
 /// The bytes stand here, the rest in the [`Tcp`](crate::Tcp) itself: for each
 /// slot [`Tcp::connection_size`](crate::Tcp::connection_size), which is about
-/// 930 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
-/// timers and the index. What only a busy connection needs is there for each:
-/// a connection never waits for another's memory.
+/// 970 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
+/// timers and the index; and 512 once for local ports. What only a busy
+/// connection needs is there for each: a connection never waits for another's
+/// memory.
 ///
 /// ```
 /// use tcpv4::Memory;
