@@ -145,7 +145,13 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
             return Poll::Ready(Ok(self.network.mac()));
         }
         let now = self.network.now();
-        let lookup = self.arp.borrow_mut().cache.lookup(address, now);
+        let lookup = {
+            let mut arp = self.arp.borrow_mut();
+            if !*asked {
+                arp.cache.forget_failed(address, now);
+            }
+            arp.cache.lookup(address, now)
+        };
         match lookup {
             Lookup::Known(mac) => {
                 self.rearm();

@@ -7,7 +7,7 @@ use wire::MacAddr;
 
 use super::entry::{
     DELAY_TIME, Entry, Learnt, NEGATIVE_TIME, Neighbour, REACHABLE_TIME, RETRANSMIT_TIME, SOLICITATIONS,
-    Source, State,
+    Source, State, TOLD,
 };
 
 /// What to do with a packet for a host.
@@ -88,6 +88,8 @@ impl<const N: usize> Cache<N> {
         let Some(entry) = place else { return Lookup::Absent };
         entry.used = Some(now);
         match entry.state {
+            // Its time is up, though the task has not come to it.
+            State::Incomplete { attempts, next } if attempts >= SOLICITATIONS && now >= next => Lookup::Failed,
             State::Incomplete { .. } => Lookup::Resolving,
             State::Failed { .. } => Lookup::Failed,
             State::Reachable { mac, .. } | State::Delay { mac, .. } | State::Probe { mac, .. } => {
@@ -99,6 +101,26 @@ impl<const N: usize> Cache<N> {
                 self.next = self.next.min(until);
                 Lookup::Known(mac)
             }
+        }
+    }
+
+    /// A packet for `address` is refused, since the lookup found it failed.
+    pub(crate) fn refused(&mut self, address: Ipv4Addr) {
+        let Some(entry) = self.position(address).and_then(|index| self.entries.get_mut(index)?.as_mut()) else {
+            return;
+        };
+        match &mut entry.state {
+            State::Failed { told, .. } => *told = true,
+            State::Incomplete { attempts, .. } => *attempts = TOLD,
+            State::Reachable { .. } | State::Stale { .. } | State::Delay { .. } | State::Probe { .. } => {}
+        }
+    }
+
+    /// Forgets a host that did not answer, but for a short while.
+    pub(crate) fn forget_failed(&mut self, address: Ipv4Addr, now: Instant) {
+        let Some(place) = self.position(address).and_then(|index| self.entries.get_mut(index)) else { return };
+        if place.is_some_and(|entry| matches!(entry.state, State::Failed { until, .. } if now >= until)) {
+            *place = None;
         }
     }
 
@@ -171,8 +193,8 @@ impl<const N: usize> Cache<N> {
         for place in &mut self.entries {
             let Some(entry) = place else { continue };
             match entry.state {
-                State::Incomplete { attempts: SOLICITATIONS, next } if now >= next => {
-                    entry.state = State::Failed { until: now + NEGATIVE_TIME };
+                State::Incomplete { attempts, next } if attempts >= SOLICITATIONS && now >= next => {
+                    entry.state = State::Failed { until: now + NEGATIVE_TIME, told: attempts == TOLD };
                     failed += 1;
                 }
                 // RFC 1122 §2.3.2.1 (2): the entry goes, and the next packet

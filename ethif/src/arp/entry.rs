@@ -12,7 +12,9 @@
 //! ```
 //!
 //! What lapses without being used (30 s, 60 s and the 1 s of `Failed`) needs
-//! no timer: it is looked at when the entry is next touched.
+//! no timer: it is looked at when the entry is next touched. `Failed` lasts
+//! longer where nobody was told: packets that were kept for the host are gone,
+//! and whoever sends them again, [within seconds](UNTOLD_TIME), is refused once.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -34,8 +36,14 @@ pub(crate) const RETRANSMIT_TIME: Duration = Duration::from_secs(1);
 /// Requests before a host counts as failed (Linux: `mcast_solicit`,
 /// `ucast_solicit`).
 pub(crate) const SOLICITATIONS: u8 = 3;
+/// In place of their number: whoever wants to send was refused, before the task
+/// came to it.
+pub(crate) const TOLD: u8 = u8::MAX;
 /// How long a host that did not answer is not asked again.
 pub(crate) const NEGATIVE_TIME: Duration = Duration::from_secs(1);
+/// How long the next who sends to it is told instead, if nobody was yet: longer
+/// than from one SYN to the next.
+pub(crate) const UNTOLD_TIME: Duration = Duration::from_secs(3);
 /// How long the first of two hosts that claim an address holds it (Linux:
 /// `locktime`).
 pub(crate) const LOCK_TIME: Duration = Duration::from_secs(1);
@@ -53,8 +61,8 @@ pub(super) enum State {
     Delay { mac: MacAddr, until: Instant },
     /// Used while asked for, by unicast (RFC 1122 §2.3.2.1 (2)).
     Probe { mac: MacAddr, attempts: u8, next: Instant },
-    /// Did not answer.
-    Failed { until: Instant },
+    /// Did not answer; `told` if whoever wants to send to it was refused since.
+    Failed { until: Instant, told: bool },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +151,8 @@ impl Entry {
         }
         let alive = match self.state {
             State::Stale { since, .. } => now < since + STALE_TIME,
-            State::Failed { until } => now < until,
+            State::Failed { until, told: true } => now < until,
+            State::Failed { until, told: false } => now < until + (UNTOLD_TIME - NEGATIVE_TIME),
             State::Incomplete { .. } | State::Reachable { .. } | State::Delay { .. } | State::Probe { .. } => {
                 true
             }

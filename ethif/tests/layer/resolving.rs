@@ -124,6 +124,62 @@ fn a_failed_host_is_left_alone_for_a_second_then_asked_again() {
     assert_eq!(payloads(&net.take()), [b"ping"]);
 }
 
+/// Packets that waited are gone without a word: so whoever sends again learns it,
+/// however the timers fall, but no later than seconds after.
+#[test]
+fn who_sends_next_is_told_once_that_nobody_answered() {
+    for (later, told) in [(0, true), (999, true), (1000, true), (2999, true), (3000, false)] {
+        let net = Mock::new();
+        let e = settled(&net);
+        send(&e, 1, b"syn").unwrap();
+        run(&e, secs(3));
+        net.take();
+        net.pass(millis(later));
+        assert_eq!(send(&e, 1, b"syn").is_err(), told, "{later} ms");
+        // Once, and the second that it is left alone.
+        net.pass(millis(1000));
+        assert_eq!(send(&e, 1, b"syn"), Ok(()));
+        assert_eq!(arps(&net.take()).len(), 1);
+    }
+}
+
+/// What is due by the time of day is over, also where the task comes later.
+#[test]
+fn the_last_question_is_over_with_its_time() {
+    let net = Mock::new();
+    let e = settled(&net);
+    send(&e, 1, b"syn").unwrap();
+    run(&e, millis(2500));
+    net.take();
+    net.pass(millis(499));
+    assert_eq!(send(&e, 1, b"syn"), Ok(()));
+    net.pass(millis(1));
+    assert_eq!(send(&e, 1, b"syn"), Err(SendError::Unresolved));
+    run(&e, millis(1));
+    // It was told.
+    net.pass(secs(1));
+    assert_eq!(send(&e, 1, b"syn"), Ok(()));
+    assert_eq!(arps(&net.take()).len(), 1);
+}
+
+/// Whoever asks and does not send has the host asked again.
+#[test]
+fn a_query_of_a_failed_host_asks_it_after_a_second() {
+    let net = Mock::new();
+    let e = settled(&net);
+    send(&e, 1, b"syn").unwrap();
+    run(&e, secs(3));
+    net.take();
+    let query = || {
+        let mut query = std::pin::pin!(e.query_arpv4(ip(1)));
+        query.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending()
+    };
+    assert!(!query());
+    net.pass(secs(1));
+    assert!(query());
+    assert_eq!(arps(&net.take()).len(), 1);
+}
+
 #[test]
 fn a_failed_host_that_announces_itself_is_known_at_once() {
     let net = Mock::new();
