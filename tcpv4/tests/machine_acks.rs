@@ -151,6 +151,55 @@ fn at_once_for_what_came_before() {
     s.expect(seg().ack(seq).sack(&[(seq - 100, seq)]));
 }
 
+/// The peer has missed an acknowledgement, or goes by a window that is full: the
+/// next ones come at once, also in a dialogue (as Linux).
+#[test]
+fn at_once_for_a_while_after_data_that_is_not_taken() {
+    type Bad = fn(u32, u32) -> Seg;
+    let before = |seq: u32, _| data(seq - 100, 100);
+    let at_the_edge = |_, edge: u32| data(edge, 100);
+    let stale = |seq: u32, _| data(seq - 50, 100).ts((400, 77_000));
+    let beyond = |_, edge: u32| data(edge + 100, 100);
+    let cases: [(bool, Bad, u32); 4] =
+        [(false, before, 15), (false, at_the_edge, 15), (true, stale, 15), (false, beyond, 0)];
+    for (is_stamped, bad, quick) in cases {
+        let mut s = Script::open(&Start { ts: is_stamped, ..Start::default() });
+        let mut seq = settled(&mut s);
+        // A dialogue.
+        let _ = s.inject_only(data(seq, 100));
+        s.write(5);
+        s.expect(seg().len(5).ack(seq + 100));
+        let _ = s.inject(data(seq + 100, 10).ack(6));
+        s.silent();
+        s.run(40);
+        seq += 110;
+        let told = s.expect(seg().ack(seq));
+        let edge = seq + u32::from(machine::decode(&told.bytes).window.0);
+        let _ = s.inject(bad(seq, edge).ack(6));
+        s.expect(seg().ack(seq));
+        for n in 0..20 {
+            let _ = s.inject(data(seq, 10).ack(6));
+            seq += 10;
+            assert_eq!(s.discard(), usize::from(n < quick), "{n}");
+            s.run(50);
+            s.discard();
+        }
+    }
+}
+
+/// What came twice in part, or out of order, changes nothing beyond itself.
+#[test]
+fn reordering_brings_no_quick_acknowledgements() {
+    let mut s = Script::established();
+    let seq = settled(&mut s);
+    let _ = s.inject(data(seq + 100, 100));
+    let _ = s.inject(data(seq, 100));
+    let _ = s.inject(data(seq + 100, 200));
+    assert_eq!(s.discard(), 3);
+    let _ = s.inject(data(seq + 300, 100));
+    s.silent();
+}
+
 #[test]
 fn an_acknowledgement_is_not_acknowledged() {
     let mut s = Script::established();

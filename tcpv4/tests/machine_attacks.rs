@@ -4,7 +4,7 @@
 mod machine;
 
 use machine::script::*;
-use tcpv4::connection::{Dropped, Events, State};
+use tcpv4::connection::{Dropped, Events, Failure, State};
 use tcpv4::segment::Marks;
 
 #[test]
@@ -14,6 +14,38 @@ fn a_reset_in_the_window_but_not_exact_is_challenged() {
     assert_eq!(outcome.dropped, Some(Dropped::ResetInexact));
     s.expect(seg().seq(1).ack(1).len(0));
     assert_eq!(s.state(), State::Established);
+}
+
+/// Its sender goes by the blocks, which nobody else sees (as Linux).
+#[test]
+fn a_reset_right_behind_the_last_block_counts() {
+    let behind = |start: &Start, seq: u32| {
+        let mut s = Script::open(start);
+        for at in [4001, 2001] {
+            let _ = s.inject(data(at, 1000));
+        }
+        s.discard();
+        let outcome = s.inject(seg().rst().seq(seq));
+        (outcome.dropped, s.discard(), s.failure())
+    };
+    let challenged = (Some(Dropped::ResetInexact), 1, None);
+    assert_eq!(behind(&Start::default(), 5001), (None, 0, Some(Failure::Reset)));
+    for other in [2001, 3001, 4001, 5000, 5002] {
+        assert_eq!(behind(&Start::default(), other), challenged, "{other}");
+    }
+    // Whom nothing was told of.
+    assert_eq!(behind(&reno(), 5001), challenged);
+}
+
+/// A block that tells of what came twice is none of those.
+#[test]
+fn a_reset_behind_what_came_twice_is_challenged() {
+    let mut s = Script::established();
+    let _ = s.inject(data(1, 1000));
+    let _ = s.inject(data(3001, 1000));
+    let _ = s.inject_only(data(3001, 500));
+    let outcome = s.inject_only(seg().rst().seq(3501));
+    assert_eq!(outcome.dropped, Some(Dropped::ResetInexact));
 }
 
 #[test]

@@ -272,3 +272,36 @@ fn nothing_is_capable_without_agreement() {
     let mut s = Script::connecting(&offering());
     assert_eq!(s.expect(seg().syn().mark(Marks::ECE | Marks::CWR)).ecn, Ecn::NotCapable, "RFC 3168 §6.1.1");
 }
+
+/// A sender that is told to slow down may have little under way, which waits for
+/// each acknowledgement: two come at once behind the first mark (as Linux).
+#[test]
+fn acknowledgements_come_at_once_after_a_mark() {
+    let mut s = agreed();
+    let mut seq = 1;
+    for _ in 0..20 {
+        let _ = s.inject(data(seq, 1000));
+        seq += 1000;
+        s.run(50);
+    }
+    s.read_from(0);
+    s.discard();
+    // A dialogue.
+    let _ = s.inject_only(data(seq, 100));
+    s.write(5);
+    s.expect(seg().len(5).ack(seq + 100));
+    seq += 100;
+    let _ = s.inject(data(seq, 100).ack(6).ce());
+    s.expect(seg().ack(seq + 100).mark(Marks::ECE));
+    let _ = s.inject(data(seq + 100, 100).ack(6));
+    s.expect(seg().ack(seq + 200).mark(Marks::ECE));
+    let _ = s.inject(data(seq + 200, 100).ack(6));
+    s.silent();
+    // Another mark before the sender has slowed down tells nothing new.
+    s.run(40);
+    s.expect(seg().ack(seq + 300));
+    let _ = s.inject(data(seq + 300, 100).ack(6).ce());
+    s.expect(seg().ack(seq + 400));
+    let _ = s.inject(data(seq + 400, 100).ack(6));
+    s.silent();
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use machine::script::*;
 use tcpv4::SeqNum;
-use tcpv4::connection::{Dropped, Failure, Keepalive, Settings, State};
+use tcpv4::connection::{Budget, Dropped, Failure, Keepalive, Settings, State};
 use tcpv4::recovery::Phase;
 use traits::{IcmpErrorKind, UnreachableCode};
 
@@ -141,8 +141,9 @@ fn a_keepalive_of_the_peer_is_answered() {
     assert_eq!(s.connection.readable(), 0);
 }
 
-#[test]
-fn after_a_pause_the_window_is_small_again() {
+/// A connection whose window has grown, with nothing under way; and what is
+/// acknowledged.
+fn grown() -> (Script, u32) {
     let mut s = Script::established();
     let mut acked = 1;
     for _ in 0..3 {
@@ -154,9 +155,70 @@ fn after_a_pause_the_window_is_small_again() {
         let _ = s.inject(ack(acked));
     }
     assert!(s.connection.info().cwnd > 40_000);
+    (s, acked)
+}
+
+#[test]
+fn after_a_pause_the_window_is_small_again() {
+    let (mut s, _) = grown();
     s.run(10_000);
     s.write(60_000);
     assert_eq!(s.discard(), 10);
+}
+
+/// What is kept of the time comes round after 78 hours.
+#[test]
+fn after_a_pause_of_days_the_window_is_small_again() {
+    const ROUND: u64 = 1 << 48;
+    for after in [ROUND - 50_000_000, ROUND, ROUND + 50_000_000, 2 * ROUND, 10 * ROUND + 150_000_000] {
+        let (mut s, _) = grown();
+        s.run_micros(after / 1000);
+        s.write(60_000);
+        assert_eq!(s.discard(), 10, "{after} ns");
+        // Once: what is written while it is under way goes by what is acknowledged.
+        assert_eq!(s.connection.info().cwnd, 10_000);
+    }
+}
+
+/// Also where the peer talks all the time, and is only listened to.
+#[test]
+fn after_days_of_listening_the_window_is_small_again() {
+    const ROUND: u64 = 1 << 48;
+    let (mut s, acked) = grown();
+    let end = s.now + Duration::from_nanos(ROUND);
+    let mut seq = 1;
+    while s.now < end - Duration::from_secs(3600) {
+        s.run(3_000_000);
+        let _ = s.inject(data(seq, 100).ack(acked));
+        s.read_from(u64::from(seq) - 1);
+        seq += 100;
+    }
+    s.run(100);
+    s.discard();
+    s.run_micros(end.duration_since(s.now).as_micros() as u64);
+    s.write(60_000);
+    assert_eq!(s.discard(), 10);
+}
+
+/// A pause counts once, though nothing can be sent after it for a while.
+#[test]
+fn a_pause_counts_once() {
+    let (mut s, _) = grown();
+    let before = s.connection.info().cwnd;
+    s.run(s.rto() + 1);
+    s.connection.write(s.now, &[0; 1000]).unwrap();
+    let budget = Budget { mtu: 1500, gso_max_size: 0 };
+    for _ in 0..5 {
+        assert!(s.connection.poll_transmit(s.now, &budget).is_some(), "and is not sent");
+        assert_eq!(s.connection.info().cwnd, before / 2);
+    }
+    let (mut s, _) = grown();
+    s.run(400_000_000);
+    s.connection.write(s.now, &[0; 1000]).unwrap();
+    for _ in 0..5 {
+        assert!(s.connection.poll_transmit(s.now, &budget).is_some());
+        assert_eq!(s.connection.info().cwnd, 10_000);
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(super) struct Busy<B: Backing> {
     /// it is under way: then no other such is sent (Nagle's algorithm as
     /// Minshall amends it, which Linux does too).
     pub(super) small_end: Option<SeqNum>,
+    /// The end of what was pushed last.
+    pub(super) pushed: Option<SeqNum>,
     /// Without SACK: duplicate acknowledgements up to here are echoes of a
     /// recovery that has ended (RFC 6582 §3.2, step 1).
     pub(super) barrier: Option<SeqNum>,
@@ -104,6 +106,7 @@ impl<B: Backing> Default for Busy<B> {
             limited: None,
             used: None,
             small_end: None,
+            pushed: None,
             barrier: None,
             persist_since: None,
             challenged_at: None,

@@ -7,6 +7,7 @@ use traits::Instant;
 use super::busy::Landmark;
 use super::stamp::Stamp;
 use super::{Connection, Dropped, Events, Failure, Flags, Outcome, State};
+use crate::SeqNum;
 use crate::buffer::{Backing, Side};
 use crate::segment::{Control, Ecn, Marks, Segment};
 
@@ -187,9 +188,14 @@ impl<B: Backing> Connection<B> {
         Err(Outcome::dropped(Dropped::Sequence))
     }
 
-    /// Data that came before is reported as such (RFC 2883 §4).
+    /// Data that came before is reported as such (RFC 2883 §4). Its sender missed
+    /// an acknowledgement: the next ones come at once.
     fn report_old(&mut self, segment: &Segment<'_>) {
-        if self.flags.contains(Flags::SACK) && !segment.payload.is_empty() && segment.seq.before(self.rcv.nxt) {
+        if segment.payload.is_empty() || !segment.seq.before(self.rcv.nxt) {
+            return;
+        }
+        self.acks.restart();
+        if self.flags.contains(Flags::SACK) {
             let end = (segment.seq + segment.payload.len() as u32).earlier(self.rcv.nxt);
             self.busy.get_or_default().assembler.report_duplicate(segment.seq, end);
         }
@@ -212,13 +218,25 @@ impl<B: Backing> Connection<B> {
         segment.control == Some(Control::Rst) && has_fin_come && segment.seq + 1 == self.rcv.nxt
     }
 
-    /// Second: RST, only exactly where it has to be (RFC 5961 §3.2) or with the
-    /// number of the FIN that came.
+    /// Whether a reset stands right behind the last of the SACK blocks that
+    /// tell of what has arrived: what its sender takes for the next number when
+    /// only what lies before was lost. As good a proof as RCV.NXT, since nobody
+    /// else sees the blocks; Linux takes it, too.
+    fn is_reset_behind_blocks(&self, segment: &Segment<'_>) -> bool {
+        let blocks = self.blocks();
+        let ends = blocks.as_slice().iter().map(|block| block.end).filter(|end| end.after(self.rcv.nxt));
+        ends.reduce(SeqNum::later) == Some(segment.seq)
+    }
+
+    /// Second: RST, only exactly where it has to be (RFC 5961 §3.2), behind what
+    /// has arrived out of order, or with the number of the FIN that came.
     fn check_reset(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Outcome> {
         if segment.control != Some(Control::Rst) {
             return Ok(());
         }
-        let is_exact = segment.seq == self.rcv.nxt || self.is_reset_of_fin(segment);
+        let is_exact = segment.seq == self.rcv.nxt
+            || self.is_reset_of_fin(segment)
+            || self.is_reset_behind_blocks(segment);
         if !is_exact && !self.rcv.contains(segment.seq) {
             return Err(Outcome::dropped(Dropped::ResetIgnored));
         }

@@ -141,6 +141,8 @@ bitflags! {
         const ECN_OFFERED = 1 << 13;
         /// Not all was taken of what was written last.
         const FULL = 1 << 14;
+        /// The congestion window is what it should be after the present pause.
+        const PAUSE_COUNTED = 1 << 15;
     }
 }
 

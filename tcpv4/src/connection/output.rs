@@ -356,10 +356,22 @@ impl<B: Backing> Connection<B> {
         if len > sizes.mss {
             transmit.gso_size = nonzero(sizes.mss);
         }
-        if len > 0 && seq + len == self.data_end() {
+        if len > 0 && (seq + len == self.data_end() || self.is_push_overdue(seq, seq + len)) {
             transmit.marks |= Marks::PSH;
         }
         transmit
+    }
+
+    /// Whether new data is pushed though more follows: so that a receiver which
+    /// hands on what is pushed never waits for more than half of the largest
+    /// window (as in Linux: `forced_push`).
+    ///
+    /// Else what is pushed is the end of what is written by the time it is sent.
+    /// Linux, too, takes the mark off again where another write adds to a
+    /// segment that waits.
+    fn is_push_overdue(&self, start: SeqNum, end: SeqNum) -> bool {
+        let pushed = self.busy.get().and_then(|busy| busy.pushed).unwrap_or(start);
+        start == self.snd.nxt && end.since(pushed) > self.snd.max_wnd / 2
     }
 }
 

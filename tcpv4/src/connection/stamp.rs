@@ -8,7 +8,8 @@ use traits::Instant;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stamp<const STEP_BITS: u32>(u32);
 
-/// Steps of 65.5 µs: right for what lies less than 78 hours back.
+/// Steps of 65.5 µs, for the round trip of a handshake: right for what lies less
+/// than 78 hours back.
 pub(super) const SENT_BITS: u32 = 16;
 
 /// Steps of 1.05 ms: right for what lies less than 52 days back, which is

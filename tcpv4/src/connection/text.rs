@@ -49,6 +49,9 @@ impl<B: Backing> Connection<B> {
             self.flags.remove(Flags::ECE_OWED);
         }
         if segment.ecn == Ecn::Congested {
+            if !self.flags.contains(Flags::ECE_OWED) {
+                self.acks.congested();
+            }
             self.flags.insert(Flags::ECE_OWED);
             self.acks.now();
         }
@@ -111,6 +114,9 @@ impl<B: Backing> Connection<B> {
         let cut = (payload_in.len() < payload.len()).then_some(why);
         if cut.is_some() {
             self.acks.now();
+        }
+        if payload_in.is_empty() {
+            self.acks.restart();
         }
         let (events, dropped) = if payload_in.is_empty() {
             (Events::empty(), None)

@@ -17,7 +17,7 @@ impl<B: Backing> Connection<B> {
             Purpose::New => self.sent_new(now, transmit),
             Purpose::Retransmission | Purpose::TailProbe => self.sent_again(now, transmit),
             Purpose::Probe => self.flags.remove(Flags::PROBE_DUE),
-            Purpose::Ack => {}
+            Purpose::Ack => self.age_sent_at(now),
             Purpose::Reset => {
                 self.flags.remove(Flags::RESET_DUE);
                 return;
@@ -54,6 +54,8 @@ impl<B: Backing> Connection<B> {
         let busy = self.busy.get_or_default();
         busy.scoreboard.sent(now, transmit.seq, len, transmit.pieces());
         busy.recovery.sent(len);
+        let is_pushed = transmit.marks.contains(Marks::PSH);
+        busy.pushed = if is_pushed { Some(end) } else { busy.pushed.or(Some(transmit.seq)) };
         if busy.recovery.tail_probe.is_due {
             busy.recovery.tail_probe.sent(end, false);
             self.arm_retransmit(now);
@@ -65,7 +67,7 @@ impl<B: Backing> Connection<B> {
         if transmit.marks.contains(Marks::CWR) {
             self.flags.remove(Flags::CWR_OWED);
         }
-        self.flags.remove(Flags::PROBE_DUE);
+        self.flags.remove(Flags::PROBE_DUE | Flags::PAUSE_COUNTED);
         self.sent_at = Stamp::of(now);
         if self.timer(Timer::Retransmit).is_none() || self.snd.outstanding() == len {
             // RFC 6298 §5.1.

@@ -10,6 +10,9 @@ pub(crate) const MAX_DELAY: Duration = Duration::from_millis(40);
 /// start, which every delay stretches.
 const QUICK: u8 = 16;
 
+/// The same, when the peer is told of congestion, as Linux has it.
+const QUICK_CONGESTED: u8 = 2;
+
 /// How soon an acknowledgement is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) enum Urgency {
@@ -148,6 +151,12 @@ impl AckPolicy {
     /// Quick acknowledgements from now on: the peer begins anew, or lacks some.
     pub(crate) fn restart(&mut self) {
         self.quick = QUICK;
+    }
+
+    /// The peer was told of congestion: it may have little under way, for which
+    /// every delay counts.
+    pub(crate) fn congested(&mut self) {
+        self.quick = if self.quick == DIALOGUE { QUICK_CONGESTED } else { self.quick.max(QUICK_CONGESTED) };
     }
 
     /// The time of an acknowledgement came before an answer with data did: it is
