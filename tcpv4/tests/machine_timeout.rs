@@ -207,3 +207,24 @@ fn the_back_off_ends_when_a_closed_window_opens() {
     s.expect(seg().seq(1).len(1000));
     assert_eq!(s.rto(), rto);
 }
+
+/// Samples come by the dozen: what is late once in a round trip is not forgotten
+/// by those after it (as Linux).
+#[test]
+fn the_timeout_minds_what_is_late_once_in_a_round() {
+    let mut s = Script::open(&Start { rtt: 900, ..Start::default() });
+    let (mut next, mut rto) = (1, 0);
+    for _ in 0..12 {
+        s.write(10_000);
+        s.run(900);
+        for n in 1..=9 {
+            let _ = s.inject(ack(next + n * 1000));
+        }
+        rto = s.rto();
+        s.run(800);
+        next += 10_000;
+        let _ = s.inject(ack(next));
+        assert_eq!(s.discard(), 10, "nothing was sent twice");
+    }
+    assert!((1500..2500).contains(&rto), "{rto}");
+}

@@ -72,7 +72,9 @@ impl<B: Backing> Connection<B> {
             (millis < 1 << 20).then(|| u64::from(millis.max(1)) * 1_000)
         };
         if let Some(micros) = news.oldest.map(|oldest| now.micros_since(oldest)).or_else(by_echo) {
-            self.rtt.sample(micros);
+            let (una, nxt) = (self.snd.una, self.snd.nxt);
+            let round = &mut self.busy.get_or_default().recovery.round;
+            self.rtt.sample_of_round(micros, round, una, nxt);
         }
         if let Some(newest) = news.newest {
             self.busy.get_or_default().recovery.rack.sample_min_rtt(now, newest);

@@ -9,7 +9,7 @@ mod tlp;
 
 pub(crate) use prr::Prr;
 pub(crate) use rack::Rack;
-pub(crate) use rtt::RttEstimator;
+pub(crate) use rtt::{Round, RttEstimator};
 pub(crate) use spurious::{Prior, Undo, Watch};
 pub(crate) use tlp::TailProbe;
 
@@ -40,6 +40,7 @@ pub(crate) struct Recovery {
     /// Acknowledgements in a row that told nothing new (RFC 5681 §2).
     pub(crate) duplicate_acks: u32,
     pub(crate) watch: Watch,
+    pub(crate) round: Option<Round>,
     pub(crate) rack: Rack,
     pub(crate) tail_probe: TailProbe,
     pub(crate) prr: Prr,

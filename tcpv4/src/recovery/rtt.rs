@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::SeqNum;
+
 /// Before there is a sample (RFC 6298 §2.1).
 const INITIAL_RTO: u32 = 1_000_000;
 /// The least that is added to the smoothed time, as in Linux: below RFC 6298's
@@ -21,22 +23,69 @@ pub(crate) struct RttEstimator {
     backoff: u8,
 }
 
+/// The samples of one round trip. Given back with what only a busy connection
+/// has: then the next begins with RTTVAR.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Round {
+    /// The mean deviation as samples go by.
+    mean: u32,
+    /// The most that it was in this round.
+    most: u32,
+    /// The round is over when what comes after this is acknowledged.
+    end: SeqNum,
+}
+
 impl RttEstimator {
-    /// Takes a sample (RFC 6298 §2.2, §2.3), which ends the back-off.
+    /// Takes the first sample, or one apart (RFC 6298 §2.2, §2.3), which ends the
+    /// back-off.
     pub(crate) fn sample(&mut self, micros: u64) {
         let rtt = micros.clamp(1, MAX_RTO) as u32;
         if self.srtt == 0 {
             (self.srtt, self.rttvar) = (rtt, rtt / 2);
         } else {
-            let error = self.srtt.abs_diff(rtt);
-            // That a round trip is much shorter is no reason to wait longer: it
-            // counts for an eighth, as in Linux.
-            let divisor = if rtt < self.srtt && error > self.rttvar { 32 } else { 4 };
-            self.rttvar = self.rttvar - self.rttvar / divisor + error / divisor;
-            self.srtt = self.srtt - self.srtt / 8 + rtt / 8;
-            self.srtt = self.srtt.max(1);
+            self.rttvar = self.deviation(self.rttvar, rtt);
+            self.smooth(rtt);
         }
         self.backoff = 0;
+    }
+
+    /// Takes one of many samples of a round trip, with SND.UNA and SND.NXT.
+    ///
+    /// RFC 6298 §2.3 is made for one sample in a round trip: by a few dozen RTTVAR
+    /// would forget, within that, how late one may be. So it is the most that the
+    /// mean deviation was in a round, and comes down by a quarter of the
+    /// difference in each (as in Linux).
+    #[inline]
+    pub(crate) fn sample_of_round(&mut self, micros: u64, round: &mut Option<Round>, una: SeqNum, nxt: SeqNum) {
+        if self.srtt == 0 {
+            return self.sample(micros);
+        }
+        let rtt = micros.clamp(1, MAX_RTO) as u32;
+        let round = round.get_or_insert(Round { mean: self.rttvar, most: 0, end: nxt });
+        round.mean = self.deviation(round.mean, rtt);
+        round.most = round.most.max(round.mean);
+        self.rttvar = self.rttvar.max(round.most);
+        self.smooth(rtt);
+        if una.after(round.end) {
+            self.rttvar -= (self.rttvar - round.most) / 4;
+            (round.most, round.end) = (0, nxt);
+        }
+        self.backoff = 0;
+    }
+
+    /// The mean deviation, `before` and then, after a sample.
+    #[inline]
+    fn deviation(&self, before: u32, rtt: u32) -> u32 {
+        let error = self.srtt.abs_diff(rtt);
+        // That a round trip is much shorter is no reason to wait longer: it
+        // counts for an eighth, as in Linux.
+        let divisor = if rtt < self.srtt && error > before { 32 } else { 4 };
+        before - before / divisor + error / divisor
+    }
+
+    #[inline]
+    fn smooth(&mut self, rtt: u32) {
+        self.srtt = (self.srtt - self.srtt / 8 + rtt / 8).max(1);
     }
 
     /// A first guess, worse than a sample.
@@ -138,6 +187,35 @@ mod tests {
         assert!(after < before, "{before:?} {after:?}");
         let (before, after) = settled(2_000, 3_500);
         assert!(after > before + ms(1_000), "{before:?} {after:?}");
+    }
+
+    /// One sample of a round is late: the timeout minds it for as long as one is
+    /// in each round, and forgets it within a few when there is none.
+    #[test]
+    fn what_is_late_once_in_a_round_is_not_forgotten_within_it() {
+        let (mut rtt, mut round) = (RttEstimator::default(), None);
+        rtt.sample(100_000);
+        let mut una = SeqNum::new(u32::MAX - 5_000);
+        let mut run = |last: u64| {
+            let mut least = ms(10_000);
+            let nxt = una + 40_000;
+            for n in 1..=40 {
+                una += 1000;
+                rtt.sample_of_round(if n == 1 { last } else { 100_000 }, &mut round, una, nxt);
+                least = least.min(rtt.rto());
+            }
+            least
+        };
+        for _ in 0..10 {
+            run(300_000);
+        }
+        let least = run(300_000);
+        assert!(least > ms(300), "{least:?}");
+        for _ in 0..20 {
+            run(100_000);
+        }
+        let least = run(100_000);
+        assert!(least < ms(305), "{least:?}");
     }
 
     #[test]
