@@ -163,9 +163,19 @@ pub(crate) async fn read_backend<H: Hypervisor>(
     };
     let Ok(path) = str::from_utf8(path) else { return Ok(None) };
     let Ok(path) = Path::try_from(path) else { return Ok(None) };
-    let peer = read_number(hypervisor, frontend, "backend-id").await?;
+    let peer = match domain_of(&path) {
+        None if !path.is_empty() => read_number(hypervisor, frontend, "backend-id").await?,
+        named => named,
+    };
     let peer = peer.and_then(|id| u16::try_from(id).ok());
-    Ok(peer.map(|id| (DomainId(id), path)).filter(|(_, path)| !path.is_empty()))
+    Ok(peer.map(|id| (DomainId(id), path)))
+}
+
+/// The domain whose directory a path is in: what a tool stack writes into
+/// `backend-id` too, which need not be read then.
+fn domain_of(path: &str) -> Option<u32> {
+    let (domain, _) = path.strip_prefix("/local/domain/")?.split_once('/')?;
+    parse_decimal(domain.as_bytes())
 }
 
 #[cfg(test)]
@@ -179,6 +189,14 @@ mod tests {
         }
         for text in ["", "-1", "4294967296", "1 ", "0x1"] {
             assert_eq!(parse_decimal(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_domain_of_a_path() {
+        assert_eq!(domain_of("/local/domain/7/backend/vif/5/0"), Some(7));
+        for path in ["", "/local/domain/7", "/local/domain//backend", "backend/vif", "/local/domain/x/y"] {
+            assert_eq!(domain_of(path), None, "{path}");
         }
     }
 

@@ -6,19 +6,58 @@ use std::time::Duration;
 
 use common::*;
 use netif_memory::VirtualClock;
-use netif_xen_netfront::simulation::{Attachment, World};
+use netif_xen_netfront::simulation::{Attachment, Device, World};
 use netif_xen_netfront::{ConnectError, Options};
-use traits::{Network, TxMeta};
+use traits::{Network, Time, TxMeta};
 
 #[test]
 fn a_connection_takes_few_round_trips() {
-    let clock = VirtualClock::new();
-    let world = World::new(&clock);
-    run(&clock, async {
-        let (_front, device, _) = by_hand::<1>(&world, &Attachment::default(), Options::new()).await.unwrap();
-        assert_eq!(device.frontend_state(), 4);
-    });
-    assert!(world.store_requests() <= 22, "{}", world.store_requests());
+    for (options, requests) in [(Options::new(), 19), (Options::new().with_one_channel(), 17)] {
+        let clock = VirtualClock::new();
+        let world = World::new(&clock);
+        run(&clock, async {
+            let (_front, device, _) = by_hand::<1>(&world, &Attachment::default(), options).await.unwrap();
+            assert_eq!(device.frontend_state(), 4);
+        });
+        assert_eq!(world.store_requests(), requests);
+    }
+}
+
+#[test]
+fn a_backend_is_in_the_domain_of_its_directory_or_in_the_one_that_is_named() {
+    for (path, named, open) in [
+        ("/local/domain/0/backend/vif/5/0", None, true),
+        ("/local/domain/0/backend/vif/5/0", Some("9"), true),
+        ("/elsewhere/vif/5/0", Some("0"), true),
+        ("/elsewhere/vif/5/0", None, false),
+    ] {
+        let clock = VirtualClock::new();
+        let world = World::new(&clock);
+        run(&clock, async {
+            let device = Device::new(&world, DOM0, GUEST, 0);
+            let attachment = Attachment::default();
+            device.attach(&attachment);
+            device.offer(&attachment);
+            world.store_write(&format!("{}/backend", device.frontend()), path);
+            world.store_remove(&format!("{}/backend-id", device.frontend()));
+            if let Some(named) = named {
+                world.store_write(&format!("{}/backend-id", device.frontend()), named);
+            }
+            for (name, value) in &attachment.features {
+                world.store_write(&format!("{path}/{name}"), &value.to_string());
+            }
+            world.store_write(&format!("{path}/state"), "2");
+            let connect = Front::<1>::connect_with(world.guest(GUEST), 0, few());
+            let connected = embassy_futures::select::select(connect, clock.sleep(SHORT)).await;
+            match connected {
+                embassy_futures::select::Either::First(front) => {
+                    assert!(open && front.is_ok(), "{path} {named:?}");
+                    assert!(device.queues().is_some(), "granted to domain 0");
+                }
+                embassy_futures::select::Either::Second(()) => assert!(!open, "{path} {named:?}"),
+            }
+        });
+    }
 }
 
 #[test]
@@ -130,7 +169,6 @@ fn a_slow_xenstore_and_a_connection_given_up_half_way() {
     let clock = VirtualClock::new();
     let world = World::new(&clock);
     world.set_latency(Duration::from_millis(1));
-    use traits::Time;
     for millis in 1..30 {
         run(&clock, async {
             let attachment = Attachment::default();
