@@ -63,11 +63,7 @@ enum Command {
         update: bool,
     },
     /// Build an application of `unikernels` as a Xen guest.
-    Xen {
-        /// The name of its program.
-        #[arg(value_name = "APP")]
-        application: String,
-    },
+    Xen(xen::Arguments),
     /// Run guests on a Xen that QEMU emulates.
     XenTest(xen_test::Arguments),
     /// Fuzz all targets in turn and print what came of it.
@@ -96,7 +92,7 @@ fn main() -> Result<()> {
         Command::Bench(arguments) => bench::run(&shell, &arguments),
         Command::Paths(arguments) => paths::run(&shell, &arguments),
         Command::Footprint { update } => footprint::print(&shell, update),
-        Command::Xen { application } => xen::run(&shell, &application),
+        Command::Xen(arguments) => xen::run(&shell, &arguments),
         Command::XenTest(arguments) => xen_test::run(&shell, &arguments),
         Command::Fuzz { minutes, target, keep } => {
             fuzz::run(&shell, &target, fuzz::Length::Seconds(minutes * 60), keep)

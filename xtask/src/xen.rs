@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
 use xshell::{Shell, cmd};
 
 /// The target for a program without an operating system. Where its standard
@@ -13,6 +14,25 @@ const BARE: &str = "x86_64-unknown-none";
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
 const SCRIPT: &str = "os/src/xen/guest/link.ld";
+
+/// What to build.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The name of its program.
+    #[arg(value_name = "APP")]
+    pub(crate) application: String,
+    /// As few bytes as possible instead of speed: for size above all, no text with
+    /// panics but addresses, and what the program leaves out then.
+    #[arg(long)]
+    pub(crate) small: bool,
+}
+
+/// For [`Arguments::small`]. No tables of jumps; what is the same in several
+/// functions becomes one; and a function that is called once is inlined only if it
+/// is short: instructions and calls count sixteen times for the inliner, so that its
+/// bonus for such functions is worth a sixteenth.
+const SMALL: &str = " --cfg guest_small -C jump-tables=no -C llvm-args=-enable-machine-outliner=always \
+    -C llvm-args=-inline-instr-cost=80 -C llvm-args=-inline-call-penalty=400";
 
 /// A guest, built.
 pub(crate) struct Guest {
@@ -42,8 +62,11 @@ fn target(shell: &Shell) -> Result<&'static str> {
     }
 }
 
-/// Builds the program `application` of `unikernels` as a guest.
-pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
+/// Builds a program of `unikernels` as a guest; the small form of `web` is
+/// `web-small`.
+pub(crate) fn build(shell: &Shell, arguments: &Arguments) -> Result<Guest> {
+    let Arguments { application, small } = arguments;
+    let (profile, suffix) = if *small { ("guest-small", "-small") } else { ("guest", "") };
     let target = target(shell)?;
     let folder = target_folder(shell).join("xen");
     let script = shell.current_dir().join(SCRIPT);
@@ -59,26 +82,30 @@ pub(crate) fn build(shell: &Shell, application: &str) -> Result<Guest> {
         flags = flags.replace("link-arg=-", "link-arg=-Wl,-").replace("-Wl,-T", "-Wl,-T,");
         flags += " -C link-arg=-nostartfiles -C link-arg=-nostdlib -C link-arg=-static -C link-arg=-no-pie";
     }
+    if *small {
+        flags += SMALL;
+    }
     let _flags = shell.push_env("RUSTFLAGS", flags);
     cmd!(
         shell,
         "cargo build --package unikernels --bin {application} --no-default-features --features xen
-            --profile guest --target {target} --target-dir {folder}"
+            --profile {profile} --target {target} --target-dir {folder}"
     )
     .run()?;
-    let symbols = folder.join(target).join("guest").join(application);
-    let elf = folder.join(format!("{application}.elf"));
+    let symbols = folder.join(target).join(profile).join(application);
+    let name = format!("{application}{suffix}");
+    let elf = folder.join(format!("{name}.elf"));
     cmd!(shell, "objcopy --strip-all {symbols} {elf}").run()?;
-    let configuration = folder.join(format!("{application}.cfg"));
-    shell.write_file(&configuration, settings(application, &elf))?;
+    let configuration = folder.join(format!("{name}.cfg"));
+    shell.write_file(&configuration, settings(&name, &elf))?;
     Ok(Guest { elf, configuration, symbols })
 }
 
-fn settings(application: &str, elf: &Path) -> String {
+fn settings(name: &str, elf: &Path) -> String {
     let elf = elf.display();
     format!(
         "# For `xl create`. The command line: ip=10.0.0.2/24 gw=10.0.0.1; DHCP without.\n\
-         name = \"{application}\"\n\
+         name = \"{name}\"\n\
          type = \"pvh\"\n\
          kernel = \"{elf}\"\n\
          cmdline = \"\"\n\
@@ -89,8 +116,8 @@ fn settings(application: &str, elf: &Path) -> String {
 }
 
 /// Builds a guest, and prints what it is and how large its parts are.
-pub(crate) fn run(shell: &Shell, application: &str) -> Result<()> {
-    let guest = build(shell, application)?;
+pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
+    let guest = build(shell, arguments)?;
     let (elf, symbols) = (&guest.elf, &guest.symbols);
     println!("guest: {} ({} bytes)", elf.display(), shell.read_binary_file(elf)?.len());
     println!("configuration: {}\n", guest.configuration.display());

@@ -28,6 +28,16 @@ stop() {
     for try in $(seq 100); do xl domid "$1" > /dev/null 2>&1 || return 0; sleep 0.1; done
     fail "$1 is still there"
 }
+# crashes NAME: waits until Xen has it as crashed.
+crashes() {
+    local try
+    for try in $(seq 100); do
+        xl list "$1" | awk 'NR == 2 { print $5 }' | grep -q c && return 0
+        sleep 0.1
+    done
+    log "$1"
+    fail "Xen does not know that $1 crashed"
+}
 log() { cat "/var/log/xen/console/guest-$1.log"; }
 # Seconds of processor time that a guest has used.
 used() { xl list "$1" | awk 'NR == 2 { print $6 }'; }

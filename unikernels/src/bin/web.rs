@@ -10,7 +10,17 @@ use unikernels::{Config, http};
 unikernels::main!(start);
 
 /// IPv4 that remembers little: two packets of fragments, of 2 KiB each.
+#[cfg(not(guest_small))]
 type Ip<E> = Ipv4<E, 2, 2_048, 4, 8>;
+#[cfg(not(guest_small))]
+type Ethernet<N> = Ethif<N>;
+
+/// As few bytes as there may be: no fragments, no path MTUs, nothing kept for hosts
+/// that are asked for.
+#[cfg(guest_small)]
+type Ip<E> = Ipv4<E, 0, 0, 2, 0>;
+#[cfg(guest_small)]
+type Ethernet<N> = Ethif<N, 8, 0>;
 
 async fn start<C: Console, N: Network, T: Time, R: Rng>(
     c: &C,
@@ -19,7 +29,7 @@ async fn start<C: Console, N: Network, T: Time, R: Rng>(
     mut random: R,
     config: &Config,
 ) -> Result<Never, N::Error> {
-    let e = Ethif::connect(net);
+    let e = Ethernet::with_capacity(net);
     let i = Ip::with_capacity(&e);
     i.seed(&mut random);
     if let Some(address) = config.address {

@@ -28,6 +28,9 @@ unsafe extern "C" {
     /// Ends of the program, from the linker's script.
     static image_start: u8;
     static image_end: u8;
+    /// The end of its code.
+    #[cfg(guest_small)]
+    static rodata_start: u8;
     /// The page under the stack, and the stack's end.
     static stack_guard: u8;
     static stack_top: u8;
@@ -110,6 +113,27 @@ fn stack_used() -> usize {
         unsafe { ptr::with_exposed_provenance::<u64>(at).read_volatile() == 0 }
     };
     top - (guard + PAGE..top).step_by(size_of::<u64>()).find(|at| !untouched(at)).unwrap_or(top)
+}
+
+/// The words of the stack that are addresses of code, from the last call on, at
+/// most 16: those to which functions return, and some that are left from before.
+#[cfg(guest_small)]
+struct Callers;
+
+#[cfg(guest_small)]
+impl core::fmt::Display for Callers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (text, text_end) = ((&raw const image_start).addr(), (&raw const rodata_start).addr());
+        let here = (&raw const text).addr().next_multiple_of(size_of::<u64>());
+        let words = (here..(&raw const stack_top).addr()).step_by(size_of::<u64>()).map(|at| {
+            // SAFETY: within the stack, which nobody else writes to now.
+            unsafe { ptr::with_exposed_provenance::<usize>(at).read_volatile() }
+        });
+        words
+            .filter(|word| (text..text_end).contains(word))
+            .take(16)
+            .try_for_each(|word| write!(f, " {word:#x}"))
+    }
 }
 
 /// A thread with a whole tower in it may take more than the stack.

@@ -1,17 +1,6 @@
 # A guest that fails says why, and Xen knows it.
 . /cases/lib.sh
 
-# crashes NAME: waits until Xen has it as crashed.
-crashes() {
-    local try
-    for try in $(seq 100); do
-        xl list "$1" | awk 'NR == 2 { print $5 }' | grep -q c && return 0
-        sleep 0.1
-    done
-    log "$1"
-    fail "Xen does not know that $1 crashed"
-}
-
 start failing web 07 'ip=10.0.0.7 panic'
 crashes failing
 log failing
