@@ -146,7 +146,9 @@ pub struct ReplayArguments {
     /// with status 1 if it does.
     #[arg(long)]
     pub expect: bool,
-    /// Compare times too: they may be off by so many milliseconds.
+    /// Compare times too: they may be off by so many milliseconds. A timer
+    /// that is due up to 5 ms before the host sent something fires then, so
+    /// that less than that is not told.
     #[arg(long, value_name = "MS")]
     pub tolerance: Option<f64>,
     /// How many seconds to go on after the last frame.

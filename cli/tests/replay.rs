@@ -98,3 +98,23 @@ fn a_time_that_is_none_is_refused() {
         assert_eq!(output.status.code(), Some(1), "{option}");
     }
 }
+
+#[test]
+fn it_says_what_a_capture_lacks() {
+    let whole = std::fs::read(capture("ping")).expect("a capture");
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("lacking.pcapng");
+    std::fs::write(&path, &whole[..whole.len() - 10]).expect("a file");
+    let cut = replay(path.clone(), &[]);
+    // The same, as a tool writes it that keeps 40 bytes of each frame.
+    let mut frames = Recording::read(&whole).expect("a capture").frames().to_vec();
+    frames.iter_mut().for_each(|frame| frame.bytes.truncate(40));
+    let file = std::fs::File::create(&path).expect("a file");
+    Recording::new(frames).write(file, Format::PcapNg).expect("it is written");
+    let (short, compared) = (replay(path.clone(), &["--json"]), replay(path, &["--expect"]));
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(cut.status.success() && said(&cut).contains("in the middle of a frame"), "{}", said(&cut));
+    assert!(short.status.success() && said(&short).contains("only the beginning"), "{}", said(&short));
+    let json: serde_json::Value = serde_json::from_slice(&short.stdout).expect("JSON");
+    assert_eq!(json["lacks"].as_array().map(Vec::len), Some(1));
+    assert!(!compared.status.success() && said(&compared).contains("can't be compared"), "{}", said(&compared));
+}

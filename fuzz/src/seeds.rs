@@ -12,7 +12,7 @@ fn with_len(payload: &[u8]) -> Vec<u8> {
 }
 
 /// The longest input that the fuzzer is given.
-const MAX_LEN: usize = 2048;
+const MAX_LEN: usize = 4096;
 
 /// Some of the recorded payloads: short ones, each length once.
 fn some_recorded(protocol: u8) -> Vec<Vec<u8>> {

@@ -83,6 +83,9 @@ impl<N: Network, W: Write> Network for Capture<N, W> {
 
     traits::forward_network!(device, except write, listen);
 
+    // Recorded while the frame is filled, the one time that its bytes are seen:
+    // one that the device then refuses for another reason than room is in the
+    // capture all the same.
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
         self.device.write(meta, len, |buffer| {
             let used = fill(buffer).min(len);

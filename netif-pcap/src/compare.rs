@@ -7,6 +7,7 @@ use std::time::Duration;
 use traits::{Instant, Time};
 use wire::EtherType;
 
+use crate::renumber::packet::{change, get, put_word, word};
 use crate::summary::{Hex, field, summary};
 use crate::{Recorded, Replay, Sent};
 
@@ -78,7 +79,8 @@ impl<'a> Comparison<'a> {
         Self::default()
     }
 
-    /// Compares times too: no frame may be off by more than `tolerance`.
+    /// Compares times too: no frame may be off by more than `tolerance`. What a
+    /// [`Player`](crate::Player)'s slack moves is told only beyond that.
     #[must_use]
     pub fn with_tolerance(mut self, tolerance: Duration) -> Self {
         self.tolerance = Some(tolerance);
@@ -86,7 +88,9 @@ impl<'a> Comparison<'a> {
     }
 
     /// Leaves the identification of IPv4 packets out, which hosts draw at
-    /// random, and with it the header's checksum.
+    /// random. The header's checksum is corrected by as much, so that a wrong
+    /// one stays wrong; fragments are told apart from such as do not have
+    /// the identification of the first one before them.
     #[must_use]
     pub const fn without_identification(mut self) -> Self {
         self.ignores_identification = true;
@@ -109,8 +113,8 @@ impl<'a> Comparison<'a> {
 
     /// Compares frames, each list in order.
     pub fn compare_frames(&self, expected: &[Recorded], sent: &[Sent]) -> Differences {
-        let left: Vec<_> = expected.iter().map(|frame| self.normalised(&frame.bytes)).collect();
-        let right: Vec<_> = sent.iter().map(|frame| self.normalised(&frame.bytes)).collect();
+        let left = self.all_normalised(expected.iter().map(|frame| &frame.bytes[..]));
+        let right = self.all_normalised(sent.iter().map(|frame| &frame.bytes[..]));
         let mut differences = Differences::default();
         let (mut i, mut j) = (0, 0);
         let (places, by_position) = common(&left, &right);
@@ -138,18 +142,61 @@ impl<'a> Comparison<'a> {
         differences
     }
 
-    fn normalised(&self, frame: &[u8]) -> Vec<u8> {
-        let mut frame = frame.get(..unpadded(frame)).unwrap_or(frame).to_vec();
-        if self.ignores_identification && frame.get(12..14) == Some(&EtherType::IPV4.0.to_be_bytes()) {
-            for field in [18..20, 24..26] {
-                frame.get_mut(field).into_iter().for_each(|bytes| bytes.fill(0));
+    fn all_normalised<'f>(&self, frames: impl Iterator<Item = &'f [u8]>) -> Vec<Vec<u8>> {
+        let mut identifications = Identifications::default();
+        let normalised = frames.map(|frame| {
+            let mut frame = frame.get(..unpadded(frame)).unwrap_or(frame).to_vec();
+            if self.ignores_identification {
+                identifications.leave_out(&mut frame);
             }
-        }
-        if let Some(normalise) = &self.normalise {
-            normalise(&mut frame);
-        }
-        frame
+            if let Some(normalise) = &self.normalise {
+                normalise(&mut frame);
+            }
+            frame
+        });
+        normalised.collect()
     }
+}
+
+/// The identification of the first fragment seen last, with the source,
+/// destination and protocol that it counts for.
+#[derive(Default)]
+struct Identifications {
+    first: Option<([u8; 2], Ends)>,
+}
+
+/// Source and destination, and the protocol.
+type Ends = ([u8; 8], u8);
+
+impl Identifications {
+    /// Makes the identification 0, or 1 in a fragment that belongs to another
+    /// packet than the first one before it; checksums hold as they did.
+    fn leave_out(&mut self, frame: &mut [u8]) {
+        let Some(header) = header(frame) else {
+            return;
+        };
+        let bytes = frame.get(header.clone()).unwrap_or_default();
+        let (Some(id), Some(place), Some(ends), Some([protocol])) =
+            (get::<2>(bytes, 4), word(bytes, 6), get::<8>(bytes, 12), get(bytes, 9))
+        else {
+            return;
+        };
+        let (offset, has_more) = (place & 0x1fff, place & 0x2000 != 0);
+        let packet = (id, (ends, protocol));
+        let is_other = offset > 0 && self.first != Some(packet);
+        if offset == 0 && has_more {
+            self.first = Some(packet);
+        }
+        change(frame, header, Some(10), |bytes| put_word(bytes, 4, u16::from(is_other)));
+    }
+}
+
+/// Where the IPv4 header in a frame stands, if all of it is there.
+fn header(frame: &[u8]) -> Option<Range<usize>> {
+    let [first] = get(frame, 14)?;
+    let end = 14 + usize::from(first & 0x0f) * 4;
+    let is_ipv4 = word(frame, 12).map(EtherType) == Some(EtherType::IPV4);
+    (is_ipv4 && end >= 34 && end <= frame.len()).then_some(14..end)
 }
 
 fn apart(a: Instant, b: Instant) -> Duration {
@@ -158,10 +205,8 @@ fn apart(a: Instant, b: Instant) -> Duration {
 
 /// The length of a frame without the padding that Ethernet may add.
 fn unpadded(frame: &[u8]) -> usize {
-    let word =
-        |at: usize| frame.get(at..).and_then(<[u8]>::first_chunk).map(|octets| u16::from_be_bytes(*octets));
-    let payload = match word(12).map(EtherType) {
-        Some(EtherType::IPV4) => word(16).map(usize::from),
+    let payload = match word(frame, 12).map(EtherType) {
+        Some(EtherType::IPV4) => word(frame, 16).map(usize::from),
         Some(EtherType::ARP) => Some(28),
         Some(_) | None => None,
     };

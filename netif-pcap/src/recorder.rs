@@ -14,7 +14,7 @@ use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock
 use pcap_file::{DataLink, Endianness, PcapResult, TsResolution};
 use traits::{ChecksumVerdict, Instant, PartialChecksum, RxMeta, Segmentation, TxMeta};
 
-use crate::Direction;
+use crate::{Direction, Recorded};
 
 /// Longer than any frame that a device hands over.
 const SNAP_LEN: u32 = 262_144;
@@ -189,6 +189,18 @@ impl<W: Write> Recorder<W> {
         self.record(interface, at, Direction::Inbound, frame, segmentation, checksum);
     }
 
+    /// Records a frame that was recorded before, as it was.
+    pub(crate) fn record_again(&self, interface: u32, frame: &Recorded) {
+        let direction = frame.direction.unwrap_or(Direction::Inbound);
+        let mut state = self.state.borrow_mut();
+        let written = match self.statistics.get().error {
+            None => state.write(interface, frame.at, direction, &frame.bytes, frame.original_len),
+            Some(kind) => Err(kind.into()),
+        };
+        drop(state);
+        self.count(written);
+    }
+
     /// Records a frame as it would look on a wire: checksums completed, large
     /// frames cut.
     fn record(
@@ -206,7 +218,7 @@ impl<W: Write> Recorder<W> {
         };
         let write = |state: &mut State<W>, bytes: &[u8]| {
             let written = match self.statistics.get().error {
-                None => state.write(interface, at, direction, bytes),
+                None => state.write(interface, at, direction, bytes, bytes.len()),
                 Some(kind) => Err(kind.into()),
             };
             self.count(written);
@@ -254,11 +266,19 @@ impl<W: Write> State<W> {
         self.encoded.write_to(&mut self.file)
     }
 
-    fn write(&mut self, interface: u32, at: Instant, direction: Direction, frame: &[u8]) -> io::Result<()> {
+    /// A frame of `len` bytes, of which `frame` are the first.
+    fn write(
+        &mut self,
+        interface: u32,
+        at: Instant,
+        direction: Direction,
+        frame: &[u8],
+        len: usize,
+    ) -> io::Result<()> {
         let timestamp = self.epoch.saturating_add(at.duration_since(self.origin));
         self.start()?;
         if let Some(encoder) = &mut self.encoder {
-            encoder.frame(interface, timestamp, direction, frame).map_err(to_io)?;
+            encoder.frame(interface, timestamp, direction, frame, len).map_err(to_io)?;
         }
         self.encoded.write_to(&mut self.file)
     }
@@ -305,8 +325,16 @@ impl Encoder {
         }
     }
 
-    fn frame(&mut self, interface: u32, at: Duration, direction: Direction, frame: &[u8]) -> PcapResult<()> {
-        let len = frame.len() as u32;
+    /// A frame of `len` bytes, of which `frame` are the first.
+    fn frame(
+        &mut self,
+        interface: u32,
+        at: Duration,
+        direction: Direction,
+        frame: &[u8],
+        len: usize,
+    ) -> PcapResult<()> {
+        let len = len as u32;
         match self {
             Self::PcapNg(writer) => {
                 let block = EnhancedPacketBlock {

@@ -10,7 +10,7 @@ use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPa
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgParser};
 use pcap_file::{DataLink, PcapError, TsResolution};
-use traits::{Instant, RxMeta, TxMeta};
+use traits::Instant;
 use wire::MacAddr;
 
 use crate::{Format, Recorder};
@@ -62,6 +62,11 @@ impl Recorded {
     /// Who sent it.
     pub fn src(&self) -> Option<MacAddr> {
         self.bytes.get(6..).and_then(<[u8]>::first_chunk).map(|octets| MacAddr(*octets))
+    }
+
+    /// Whether only its beginning was captured.
+    pub fn is_shortened(&self) -> bool {
+        self.bytes.len() < self.original_len
     }
 
     /// Whom it is for.
@@ -170,10 +175,7 @@ impl Recording {
         recorder.set_origin(first);
         let interface = recorder.add_interface("fata0");
         for frame in &self.frames {
-            match frame.direction.unwrap_or(Direction::Inbound) {
-                Direction::Inbound => recorder.record_received(interface, frame.at, &frame.bytes, RxMeta::NONE),
-                Direction::Outbound => recorder.record_sent(interface, frame.at, &frame.bytes, TxMeta::NONE),
-            }
+            recorder.record_again(interface, frame);
         }
         recorder.flush()
     }
@@ -305,7 +307,7 @@ fn timestamp(packet: &EnhancedPacketBlock<'_>, interface: &InterfaceDescriptionB
     let units = packet.timestamp.as_nanos();
     // Microseconds unless said otherwise (pcapng §4.2).
     let mut per_second = 1_000_000;
-    let mut offset = Duration::ZERO;
+    let mut offset = 0i64;
     for option in &interface.options {
         match option {
             InterfaceDescriptionOption::IfTsResol(resolution) => {
@@ -313,14 +315,16 @@ fn timestamp(packet: &EnhancedPacketBlock<'_>, interface: &InterfaceDescriptionB
                 let base: u128 = if resolution & 0x80 == 0 { 10 } else { 2 };
                 per_second = base.saturating_pow(exponent);
             }
-            InterfaceDescriptionOption::IfTsOffset(seconds) => offset = Duration::from_secs(*seconds),
+            // Of two's complement (pcapng §4.2).
+            InterfaceDescriptionOption::IfTsOffset(seconds) => offset = seconds.cast_signed(),
             _ => {}
         }
     }
     let seconds = units / per_second;
     // Fewer than `per_second` units are left: below 2^64, as all of them are.
     let nanos = (units % per_second).saturating_mul(1_000_000_000) / per_second;
-    Duration::new(u64::try_from(seconds).unwrap_or(u64::MAX), 0)
-        .saturating_add(Duration::from_nanos(nanos as u64))
-        .saturating_add(offset)
+    let at = Duration::new(u64::try_from(seconds).unwrap_or(u64::MAX), 0)
+        .saturating_add(Duration::from_nanos(nanos as u64));
+    let seconds = Duration::from_secs(offset.unsigned_abs());
+    if offset < 0 { at.saturating_sub(seconds) } else { at.saturating_add(seconds) }
 }

@@ -10,6 +10,10 @@ use proptest::prelude::*;
 
 /// A pcapng file by hand: section, interface, frames of one byte each.
 fn pcapng(resolution: Option<u8>, stamps: &[u64], big_endian: bool) -> Vec<u8> {
+    pcapng_with(resolution, None, stamps, big_endian)
+}
+
+fn pcapng_with(resolution: Option<u8>, offset: Option<i64>, stamps: &[u64], big_endian: bool) -> Vec<u8> {
     let u16 = |n: u16| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
     let u32 = |n: u32| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() };
     let block = |kind: u32, body: &[u8]| {
@@ -19,7 +23,14 @@ fn pcapng(resolution: Option<u8>, stamps: &[u64], big_endian: bool) -> Vec<u8> {
     let section = [&u32(0x1a2b_3c4d)[..], &u16(1), &u16(0), &[0xff; 8]].concat();
     let mut interface = [&u16(1)[..], &u16(0), &u32(0)].concat();
     if let Some(resolution) = resolution {
-        interface.extend([&u16(9)[..], &u16(1), &[resolution, 0, 0, 0], &[0; 4]].concat());
+        interface.extend([&u16(9)[..], &u16(1), &[resolution, 0, 0, 0]].concat());
+    }
+    if let Some(offset) = offset {
+        let offset = if big_endian { offset.to_be_bytes() } else { offset.to_le_bytes() };
+        interface.extend([&u16(14)[..], &u16(8), &offset].concat());
+    }
+    if resolution.is_some() || offset.is_some() {
+        interface.extend([0; 4]);
     }
     let mut file = [block(0x0a0d_0d0a, &section), block(1, &interface)].concat();
     for stamp in stamps {
@@ -51,6 +62,19 @@ fn times_of_any_resolution_are_read() {
     // Nonsense is no panic.
     for resolution in [0x7f, 0xff, 0, 0x80] {
         let _ = Recording::read(&pcapng(Some(resolution), &[u64::MAX, 0, 1], false));
+    }
+}
+
+#[test]
+fn times_may_be_counted_from_later_or_earlier() {
+    for (offset, seconds) in [(-3600, 6400), (3600, 13_600), (i64::MIN, 0)] {
+        for big in [false, true] {
+            let stamps = [10_000_000_000_000, 10_000_000_000_007];
+            let recording = Recording::read(&pcapng_with(Some(9), Some(offset), &stamps, big)).unwrap();
+            assert_eq!(recording.epoch(), Duration::from_secs(seconds));
+            let times: Vec<_> = recording.frames().iter().map(|frame| frame.at.as_nanos()).collect();
+            assert_eq!(times, if seconds == 0 { [0, 0] } else { [0, 7] });
+        }
     }
 }
 

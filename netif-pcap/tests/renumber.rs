@@ -256,18 +256,48 @@ fn a_recording_starts_when_it_is_told_to() {
     assert_eq!(later.end(), ms(1501));
 }
 
-#[test]
-fn identifications_can_be_left_out_of_a_comparison() {
-    let other = |id: u8| {
-        let mut frame = udp(b"same");
-        frame[18] = id;
-        frame[24] = id;
-        frame
-    };
-    let recording = record(&[(Direction::Inbound, udp(b"go")), (Direction::Outbound, other(1))]);
+/// A frame with this identification, its IPv4 checksum right.
+fn identified(mut frame: Vec<u8>, id: u16, fragment: u16) -> Vec<u8> {
+    frame[18..20].copy_from_slice(&id.to_be_bytes());
+    frame[20..22].copy_from_slice(&fragment.to_be_bytes());
+    frame[24..26].fill(0);
+    let sum = wire::checksum(&frame[14..34]).to_be_bytes();
+    frame[24..26].copy_from_slice(&sum);
+    frame
+}
+
+/// Whether what is sent is the same as what the host of a recording sent.
+fn is_same(host: &[Vec<u8>], stack: &[Vec<u8>], comparison: &Comparison<'_>) -> bool {
+    let sent = host.iter().map(|frame| (Direction::Outbound, frame.clone()));
+    let frames: Vec<_> = [(Direction::Inbound, udp(b"go"))].into_iter().chain(sent).collect();
+    let recording = record(&frames);
     let clock = VirtualClock::new();
     let replay = Replay::new(&clock, &recording, Side::Inbound);
-    send(&replay, TxMeta::NONE, &other(2)).unwrap();
-    assert!(!Comparison::new().compare(&replay).is_same());
-    assert!(Comparison::new().without_identification().compare(&replay).is_same());
+    stack.iter().for_each(|frame| send(&replay, TxMeta::NONE, frame).unwrap());
+    comparison.compare(&replay).is_same()
+}
+
+#[test]
+fn identifications_can_be_left_out_of_a_comparison() {
+    let same = |id| vec![identified(udp(b"same"), id, 0)];
+    assert!(!is_same(&same(1), &same(0xfffe), &Comparison::new()));
+    let comparison = Comparison::new().without_identification();
+    assert!(is_same(&same(1), &same(0xfffe), &comparison));
+    // A checksum that is wrong is seen.
+    let mut wrong = same(2);
+    wrong[0][25] ^= 4;
+    assert!(!is_same(&same(1), &wrong, &comparison));
+    assert!(is_same(&wrong, &wrong, &comparison));
+}
+
+#[test]
+fn fragments_of_one_packet_share_their_identification() {
+    let packet = |ids: [u16; 3]| -> Vec<_> {
+        let places = [0x2000, 0x2004, 0x0008];
+        ids.into_iter().zip(places).map(|(id, place)| identified(udp(&[7; 24]), id, place)).collect()
+    };
+    let comparison = Comparison::new().without_identification();
+    assert!(is_same(&packet([1; 3]), &packet([9; 3]), &comparison));
+    assert!(!is_same(&packet([1; 3]), &packet([9, 9, 10]), &comparison));
+    assert!(!is_same(&packet([1; 3]), &packet([9, 8, 8]), &comparison));
 }

@@ -20,6 +20,9 @@ pub struct Segment {
     pub by_stack: bool,
     /// Bytes of data.
     pub len: u32,
+    /// Whether its receiver, with nothing to say itself, may delay the
+    /// acknowledgement, as it does of a small segment.
+    pub may_be_delayed: bool,
     /// What was remarked on it.
     pub remark: Option<Remark>,
 }
@@ -41,6 +44,10 @@ const fn patience(by_stack: bool) -> Duration {
     Duration::from_millis(if by_stack { 10 } else { 4 })
 }
 
+/// How long the stack delays an acknowledgement at most; the kernel probes for it
+/// sooner.
+const DELAYED: Duration = Duration::from_millis(40);
+
 /// How long after a needless segment the word comes that it was.
 const ANSWER: Duration = Duration::from_millis(250);
 
@@ -50,8 +57,10 @@ pub struct Judgement {
     /// Frames with a remark that nothing explains.
     pub unexplained: Vec<u32>,
     /// How long the kernel waited for the stack, where its timers went off, in
-    /// all.
+    /// all; but for the time for which an acknowledgement may be delayed.
     pub waited: Duration,
+    /// How often the kernel probed for an acknowledgement that was delayed.
+    pub delayed: usize,
 }
 
 /// Looks at the remarks on segments in the order of the capture.
@@ -67,7 +76,14 @@ pub fn judge(segments: &[Segment]) -> Judgement {
                 let waited = silence.filter(|silence| *silence >= patience(segment.by_stack));
                 if let Some(waited) = waited {
                     needless.push(*segment);
-                    judgement.waited += if segment.by_stack { Duration::ZERO } else { waited };
+                    match (segment.by_stack, segment.may_be_delayed) {
+                        (true, _) => {}
+                        (false, false) => judgement.waited += waited,
+                        (false, true) => {
+                            judgement.waited += waited.saturating_sub(DELAYED);
+                            judgement.delayed += 1;
+                        }
+                    }
                 }
                 waited.is_some()
             }
@@ -103,7 +119,8 @@ mod tests {
 
     fn at(micros: u64, by_stack: bool, len: u32, remark: Option<Remark>) -> Segment {
         let number = micros as u32;
-        Segment { number, at: Duration::from_micros(micros), stream: 0, by_stack, len, remark }
+        let at = Duration::from_micros(micros);
+        Segment { number, at, stream: 0, by_stack, len, may_be_delayed: false, remark }
     }
 
     const AGAIN: Option<Remark> = Some(Remark::Again);
@@ -140,7 +157,20 @@ mod tests {
     fn what_the_kernel_waited_is_counted() {
         let segments = [at(0, false, 100, None), at(5000, false, 100, AGAIN)];
         let waited = Duration::from_millis(5);
-        assert_eq!(judge(&segments), Judgement { unexplained: vec![], waited });
+        assert_eq!(judge(&segments), Judgement { waited, ..Judgement::default() });
+    }
+
+    #[test]
+    fn a_probe_for_what_may_be_delayed_is_counted_apart() {
+        let probed = |micros| {
+            let probe = Segment { may_be_delayed: true, ..at(micros, false, 50, AGAIN) };
+            judge(&[at(0, false, 50, None), probe])
+        };
+        assert_eq!(probed(12_000), Judgement { delayed: 1, ..Judgement::default() });
+        let waited = Duration::from_millis(3);
+        assert_eq!(probed(43_000), Judgement { delayed: 1, waited, ..Judgement::default() });
+        // Too early is too early.
+        assert_eq!(probed(3000).unexplained, [3000]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step { name: "no-std", needs: &["cc", "nm", "objdump", "valgrind"], run: no_std },
     Step { name: "tests", needs: &[], run: tests },
     Step { name: "fuzz", needs: &["c++"], run: fuzz },
+    Step { name: "towers", needs: &[], run: towers },
     Step {
         name: "linux",
         needs: &[
@@ -140,9 +141,25 @@ fn fuzz(shell: &Shell) -> Result<()> {
     fuzz::run(shell, &[], fuzz::Length::Runs(4000), false)
 }
 
-/// Whole towers: in simulation, and on a tap against the kernel.
+/// The tests of whole towers that want programs of the system.
+const ON_A_TAP: [&str; 2] = ["linux", "paths"];
+
+/// Whole towers in virtual time: simulated, replayed, attacked.
+fn towers(shell: &Shell) -> Result<()> {
+    let mut names = Vec::new();
+    for path in shell.read_dir("tests/tests")? {
+        let is_test = path.extension().is_some_and(|end| end == "rs") || path.join("main.rs").exists();
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+        names.extend(name.filter(|name| is_test && !ON_A_TAP.contains(&name.as_str())));
+    }
+    let which = names.iter().flat_map(|name| ["--test", name]);
+    Ok(cmd!(shell, "cargo test -p tests --lib {which...} --locked").run()?)
+}
+
+/// Whole towers on a tap, against the kernel and its servers.
 fn linux(shell: &Shell) -> Result<()> {
-    Ok(cmd!(shell, "cargo test -p tests --locked").run()?)
+    let which = ON_A_TAP.iter().flat_map(|name| ["--test", name]);
+    Ok(cmd!(shell, "cargo test -p tests {which...} --locked").run()?)
 }
 
 /// The main job, as a user starts it.

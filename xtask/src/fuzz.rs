@@ -108,6 +108,10 @@ fn print(outcomes: &[Outcome], heading: bool) {
     }
 }
 
+/// The longest input in bytes, as in the tests: no seed and no input that is
+/// checked in is cut.
+const MAX_LEN: &str = "-max_len=4096";
+
 /// Where what is built and found lies.
 struct Place {
     root: PathBuf,
@@ -144,7 +148,8 @@ impl Place {
     }
 
     fn fuzz(&self, shell: &Shell, name: &str, length: Length) -> Result<Outcome> {
-        let (findings, seeds) = (self.of("findings", name)?, self.of("seeds", name)?);
+        let findings = self.of("findings", name)?;
+        let seeds = self.write_seeds(name)?;
         let (own, limit) = self.begin(name, length)?;
         let committed = self.committed(name)?;
         let before = files(&own)?;
@@ -152,7 +157,7 @@ impl Place {
         let program = self.program(name);
         // What a body prints is nobody's concern; what libFuzzer says is read.
         let status = Command::new(&program)
-            .args(["-max_len=2048", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"])
+            .args([MAX_LEN, "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"])
             .args(limit)
             .arg(format!("-artifact_prefix={}/", findings.display()))
             .args([&own, &committed, &seeds])
@@ -185,10 +190,28 @@ impl Place {
             }
             Length::Runs(runs) => {
                 fs::remove_dir_all(self.of("checked", name)?)?;
-                let runs = runs + files(&self.committed(name)?)?.len() as u64;
+                let given = files(&self.committed(name)?)?.len() + files(&self.of("seeds", name)?)?.len();
+                let runs = runs + given as u64;
                 Ok((self.of("checked", name)?, vec![format!("-runs={runs}"), "-seed=1".to_owned()]))
             }
         }
+    }
+
+    /// Has the program write the seeds of today, and them alone.
+    fn write_seeds(&self, name: &str) -> Result<PathBuf> {
+        fs::remove_dir_all(self.of("seeds", name)?)?;
+        let seeds = self.of("seeds", name)?;
+        let program = self.program(name);
+        let status = Command::new(&program)
+            .args([MAX_LEN, "-runs=0"])
+            .env("FUZZ_SEEDS", &seeds)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .with_context(|| format!("{}", program.display()))?;
+        ensure!(status.success(), "{name} wrote no seeds: {status}");
+        Ok(seeds)
     }
 
     /// The corpus that is checked in.

@@ -17,13 +17,13 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use fata::prelude::*;
 use fata::tcpv4::Limits;
 use fata::tcpv4::connection::Settings;
 use fata::traits::Instant;
 use netif_memory::VirtualClock;
-use netif_pcap::{Comparison, Differences, Player, Recording, Renumber, Replay};
+use netif_pcap::{Comparison, Differences, Player, Recorded, Recording, Renumber, Replay};
 
 use crate::arguments::ReplayArguments;
 use host::Host;
@@ -111,7 +111,7 @@ fn play(recording: &Recording, host: &Host, options: &Options) -> Result<(Report
     let state = match Player::new(time).run_until(&replay, tower, end)? {
         Poll::Ready(Ok(state)) => state,
         Poll::Ready(Err(never)) => match never {},
-        Poll::Pending => anyhow::bail!("the tower did not come to its end"),
+        Poll::Pending => bail!("the tower did not come to its end"),
     };
     let mut comparison = Comparison::new().without_identification();
     if let Some(tolerance) = options.tolerance {
@@ -123,7 +123,24 @@ fn play(recording: &Recording, host: &Host, options: &Options) -> Result<(Report
         differences: differences.differences.iter().map(ToString::to_string).collect(),
     };
     let events = events(&replay, end);
-    Ok((Report { mac: replay.mac().to_string(), events, state, expected }, differences))
+    let (mac, lacks) = (replay.mac().to_string(), lacks(recording));
+    Ok((Report { mac, events, state, expected, lacks }, differences))
+}
+
+/// What a recording has not of what passed.
+fn lacks(recording: &Recording) -> Vec<String> {
+    let shortened = recording.frames().iter().filter(|frame| frame.is_shortened()).count();
+    let mut lacks = Vec::new();
+    if recording.is_cut_off() {
+        lacks.push("the file ends in the middle of a frame".to_owned());
+    }
+    if recording.skipped() > 0 {
+        lacks.push(format!("{} frames do not say when they were, and are left out", recording.skipped()));
+    }
+    if shortened > 0 {
+        lacks.push(format!("of {shortened} frames only the beginning was captured"));
+    }
+    lacks
 }
 
 /// What was received and sent, in order.
@@ -166,7 +183,11 @@ pub fn run(arguments: &ReplayArguments) -> Result<ExitCode> {
             .transpose()?,
         ..Options::default()
     };
+    if arguments.expect && recording.frames().iter().any(Recorded::is_shortened) {
+        bail!("--expect: only the beginning of some frames was captured, so that they can't be compared");
+    }
     let (report, differences) = replay(recording, &options)?;
+    report.lacks.iter().for_each(|lack| eprintln!("warning: {lack}"));
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

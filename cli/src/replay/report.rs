@@ -153,6 +153,8 @@ pub struct Report {
     pub state: State,
     /// How what was sent differs from the recording.
     pub expected: Expected,
+    /// What the recording lacks, for a person to read.
+    pub lacks: Vec<String>,
 }
 
 /// How what was sent differs from the recording.

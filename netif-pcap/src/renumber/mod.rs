@@ -1,7 +1,7 @@
 //! A device between a replay and a stack whose random numbers are others.
 
 mod flows;
-mod packet;
+pub(crate) mod packet;
 
 use std::cell::RefCell;
 use std::net::SocketAddrV4;

@@ -12,11 +12,11 @@ const ETHERNET_HEADER: usize = 14;
 pub(super) const SYN: u8 = 0x02;
 pub(super) const ACK: u8 = 0x10;
 
-pub(super) fn get<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+pub(crate) fn get<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..).and_then(<[u8]>::first_chunk).copied()
 }
 
-pub(super) fn word(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u16> {
     get(bytes, at).map(u16::from_be_bytes)
 }
 
@@ -30,7 +30,7 @@ fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     }
 }
 
-pub(super) fn put_word(bytes: &mut [u8], at: usize, value: u16) {
+pub(crate) fn put_word(bytes: &mut [u8], at: usize, value: u16) {
     put(bytes, at, value.to_be_bytes());
 }
 
@@ -102,7 +102,7 @@ pub(super) fn tcp_option(header: &[u8], wanted: u8) -> Option<Range<usize>> {
 /// Lets `change` change the bytes in `range`, and corrects the checksum that
 /// stands `checksum` bytes into it by as much (RFC 1624): what was wrong stays
 /// wrong. `None` leaves the checksum alone.
-pub(super) fn change(
+pub(crate) fn change(
     frame: &mut [u8],
     range: Range<usize>,
     checksum: Option<usize>,

@@ -64,7 +64,7 @@ pub fn scenes() -> Vec<Scene> {
 }
 
 /// The host that scenes are played against which say of no other.
-fn options() -> Options {
+pub fn options() -> Options {
     Options { address: Some(Cidr::new(OWN, 24)), tcp: vec![80], udp: vec![7], ..Options::default() }
 }
 

@@ -14,15 +14,15 @@ use tests::remarks::{Judgement, Remark, Segment, judge};
 use crate::outgoing::{self, BulkServer, Netcat, Shell};
 use crate::{icmp, tcp, udp};
 
-/// What tshark would call wrong in a packet of either end: malformed, with a
-/// bad checksum, an error, or anything that its analysis of TCP remarks on,
-/// of which a cable that loses nothing has no reason for any. The kernel
-/// writes either zero of a checksum, which is the same to a receiver.
-const WRONG: &str = "_ws.malformed || ip.checksum.status == 0 || (tcp.checksum.status == 0 && tcp.checksum != 0xffff) \
+/// What nothing excuses in a packet of either end: malformed, with a bad
+/// checksum, an error. The kernel writes either zero of a checksum, which is
+/// the same to a receiver.
+const FAULTS: &str = "_ws.malformed || ip.checksum.status == 0 || (tcp.checksum.status == 0 && tcp.checksum != 0xffff) \
     || udp.checksum.status == 0 || icmp.checksum.status == 0 || tcp.option.len.invalid \
-    || _ws.expert.severity == error || tcp.analysis.flags";
+    || _ws.expert.severity == error";
 
-/// Remarks that are no fault of anybody's, each with the reason.
+/// Remarks of tshark's analysis of TCP that are no fault of anybody's, each
+/// with the reason. A cable that loses nothing gives a reason for no other.
 const ALLOWED: &[&str] = &[
     // A receiver says that it has more room again.
     "tcp.analysis.window_update",
@@ -31,9 +31,6 @@ const ALLOWED: &[&str] = &[
     // The echo does not read while it writes, so that the window closes where
     // its peer does likewise.
     "(tcp.analysis.zero_window && tcp.port in {7, 9002})",
-    // The stack, which has nothing to say itself, delays acknowledgements of
-    // small segments, as the kernel does; the kernel probes for them sooner.
-    "(tcp.analysis.retransmission && tcp.srcport == 9001 && tcp.len < 61)",
 ];
 
 /// Bytes of each transfer.
@@ -93,15 +90,19 @@ fn look(recording: &Recording) -> Result<()> {
     }
     let all = recording.tshark("tcp.len > 0", &[])?;
     ensure!(all.lines().count() > 6 * LEN / 1460, "{} segments with data only", all.lines().count());
-    let filter = format!("({WRONG}) && !({})", ALLOWED.join(" || "));
+    let faults = recording.tshark(FAULTS, &PLAIN)?;
+    ensure!(faults.is_empty(), "{faults}");
+    let filter = format!("tcp.analysis.flags && !({})", ALLOWED.join(" || "));
     let wrong = recording.tshark(&filter, &PLAIN)?;
     if wrong.is_empty() {
         return Ok(());
     }
     let (segments, elsewhere) = segments(recording, &filter)?;
     ensure!(elsewhere == 0, "{wrong}");
-    let Judgement { unexplained, waited } = judge(&segments);
+    let Judgement { unexplained, waited, delayed } = judge(&segments);
     ensure!(unexplained.is_empty(), "frames {unexplained:?} have no reason:\n{wrong}");
+    // One for each line typed at most.
+    ensure!(delayed <= ROUNDS, "{delayed} probes for delayed acknowledgements:\n{wrong}");
     let held_up = Duration::from_secs_f64(held_up()?);
     ensure!(waited <= held_up, "silent for {waited:?}, held up for {held_up:?} only:\n{wrong}");
     Ok(())
@@ -121,18 +122,17 @@ fn segments(recording: &Recording, filter: &str) -> Result<(Vec<Segment>, usize)
     // A frame with a remark of another kind besides has no excuse.
     let timer = "tcp.analysis.retransmission || tcp.analysis.duplicate_ack \
         || tcp.analysis.spurious_retransmission || tcp.analysis.fast_retransmission";
-    let sound = "!(tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment || _ws.malformed \
-        || ip.checksum.status == 0 || tcp.checksum.status == 0 || _ws.expert.severity == error)";
+    let sound = "!(tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment)";
     let timers = numbers(&format!("({filter}) && ({timer}) && {sound}"))?;
     let acks = numbers(&format!("({filter}) && tcp.analysis.duplicate_ack"))?;
-    let columns = ["frame.number", "frame.time_relative", "tcp.stream", "ip.src", "tcp.len"];
+    let columns = ["frame.number", "frame.time_relative", "tcp.stream", "ip.src", "tcp.len", "tcp.srcport"];
     let columns = columns.iter().flat_map(|column| ["-e", column]);
     let fields: Vec<_> = PLAIN.into_iter().chain(["-T", "fields"]).chain(columns).collect();
     // What ICMP quotes is no segment.
     let lines = recording.tshark("tcp && !icmp", &fields)?;
     let segments = lines.lines().map(|line| {
-        let [number, at, stream, source, len] = line.split('\t').collect::<Vec<_>>()[..] else {
-            bail!("no five fields: {line}");
+        let [number, at, stream, source, len, port] = line.split('\t').collect::<Vec<_>>()[..] else {
+            bail!("no six fields: {line}");
         };
         let number = number.parse()?;
         let remark = match (wrong.contains(&number), timers.contains(&number)) {
@@ -142,7 +142,10 @@ fn segments(recording: &Recording, filter: &str) -> Result<(Vec<Segment>, usize)
             (true, true) => Some(Remark::Again),
         };
         let (stream, len, by_stack) = (stream.parse()?, len.parse()?, source == "10.0.0.2");
-        Ok(Segment { number, at: Duration::from_secs_f64(at.parse()?), stream, by_stack, len, remark })
+        // The stack's side of the interactive session reads and says nothing.
+        let may_be_delayed = port == "9001" && len < 61;
+        let at = Duration::from_secs_f64(at.parse()?);
+        Ok(Segment { number, at, stream, by_stack, len, may_be_delayed, remark })
     });
     let segments = segments.collect::<Result<Vec<_>>>()?;
     let remarks = segments.iter().filter(|segment| segment.remark.is_some()).count();
