@@ -196,6 +196,25 @@ fn a_loss_after_a_mark_neither_reduces_again_nor_is_the_mark_undone_with_it() {
     assert_eq!((s.connection.info().phase, s.connection.info().ssthresh), (Phase::Reduced, reduced));
 }
 
+/// Also when less is under way already, of which a new reduction would be one.
+#[test]
+fn a_loss_while_the_window_comes_down_keeps_what_it_comes_down_to() {
+    let mut s = agreed();
+    s.write(60_000);
+    s.discard();
+    s.run(100);
+    for n in 1..=6 {
+        let _ = s.inject(ack(n * 1000 + 1).mark(Marks::ECE));
+    }
+    let before = s.connection.info();
+    assert!(before.phase == Phase::Reduced && before.cwnd < 9000 && before.ssthresh == Some(7000));
+    s.discard();
+    let _ = s.inject(ack(6001).sack(&[(7001, 10_001)]).mark(Marks::ECE));
+    s.expect(seg().seq(6001).len(1000));
+    let after = s.connection.info();
+    assert_eq!((after.phase, after.ssthresh), (Phase::Recovery, Some(7000)));
+}
+
 #[test]
 fn a_mark_in_recovery_keeps_what_it_calls_for() {
     let mut s = agreed();

@@ -41,6 +41,28 @@ fn a_reader_that_makes_room_is_told_of_at_once() {
     s.expect(seg().ack(10_001).win(10_000));
 }
 
+/// It has enough to go on with, and learns of the rest with what comes next (as
+/// Linux).
+#[test]
+fn a_peer_that_knows_of_more_than_half_is_not_told() {
+    let mut s = Script::open(&with_receive_limit(10_000));
+    for n in 0..4 {
+        let _ = s.inject(data(1 + n * 1000, 1000));
+    }
+    assert_eq!(s.discard(), 4);
+    assert_eq!(s.read_from(0), 4000);
+    s.silent();
+    let _ = s.inject(data(4001, 1000));
+    s.expect(seg().ack(5001).win(9000));
+    // One that knows of half is.
+    for n in 0..4 {
+        let _ = s.inject(data(5001 + n * 1000, 1000));
+    }
+    assert_eq!(s.discard(), 4);
+    assert_eq!(s.read_from(4000), 5000);
+    s.expect(seg().ack(9001).win(10_000));
+}
+
 #[test]
 fn half_of_a_small_buffer_is_worth_an_update() {
     let mut s = Script::open(&with_receive_limit(1000));
