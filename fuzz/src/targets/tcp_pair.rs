@@ -19,6 +19,10 @@ use crate::Bytes;
 use crate::device::Checked;
 use crate::host::random;
 
+use outcome::{Ended, Failure, judge};
+
+mod outcome;
+
 /// A generator whose numbers are the fuzzer's; when they run out, the largest
 /// there is, which means that nothing goes wrong any more.
 struct Chosen<'b>(&'b RefCell<Bytes<'b>>);
@@ -45,13 +49,17 @@ impl TryRng for Chosen<'_> {
 #[derive(Default)]
 struct Side {
     received: RefCell<Vec<u8>>,
-    ended: Cell<Option<Result<(), FlowError>>>,
+    /// Whether what it had to send is acknowledged, its close as well.
+    all_said: Cell<bool>,
+    ended: Cell<Option<Result<(), Failure>>>,
+    /// Frames harmed by then.
+    harmed: Cell<u64>,
 }
 
 /// Two stacks that send each other data over a network that loses,
 /// duplicates, reorders, delays and spoils what the fuzzer says. What arrives
-/// is what was sent, byte for byte; and when nothing goes wrong any more, it
-/// comes to an end.
+/// is what was sent, byte for byte; when nothing goes wrong any more, it comes
+/// to an end; and to a bad one only where enough went wrong for that.
 pub fn tcp_pair(data: &[u8]) {
     let mut head = Bytes::new(data);
     let lengths = [usize::from(head.u16()) % 12_000, usize::from(head.u16()) % 12_000];
@@ -76,13 +84,20 @@ pub fn tcp_pair(data: &[u8]) {
         let (mut client, mut server) = (pin!(client), pin!(server));
         let both = poll_fn(|context: &mut Context<'_>| {
             let _ = (client.as_mut().poll(context), server.as_mut().poll(context));
+            let harmed = harmed(&a.0) + harmed(&b.0);
+            // Of those that ended by now it stays.
+            sides.iter().filter(|side| side.ended.get().is_none()).for_each(|side| side.harmed.set(harmed));
             if sides.iter().all(|side| side.ended.get().is_some()) { Poll::Ready(()) } else { Poll::Pending }
         });
         let run = Simulator::new(&clock).until(Instant::from_secs(7200)).run(both);
-        // Who waits for a peer that has given up waits for ever, without
-        // keepalives (RFC 9293 §3.8.4).
-        let gave_up = sides.iter().any(|side| matches!(side.ended.get(), Some(Err(_))));
-        assert!(run.is_ok() || gave_up, "{run:?}: {:?}", sides.each_ref().map(|side| side.ended.get()));
+        let ended = sides.each_ref().map(|side| Ended {
+            result: side.ended.get(),
+            harmed: side.harmed.get(),
+            all_said: side.all_said.get(),
+        });
+        if let Err(finding) = judge(ended, run) {
+            panic!("{finding}: {run:?}: {ended:?}");
+        }
     }
     for (side, expected) in sides.iter().zip([lengths[1], lengths[0]]) {
         let received = side.received.borrow();
@@ -93,6 +108,12 @@ pub fn tcp_pair(data: &[u8]) {
         let received = sides.each_ref().map(|side| side.received.borrow().len());
         assert_eq!(received, [lengths[1], lengths[0]], "ended well, and not whole");
     }
+}
+
+/// Frames that did not arrive, or not as they were sent.
+fn harmed<N: Network, R: traits::Rng>(device: &Faults<N, R>) -> u64 {
+    let counts = device.faults().transmit;
+    counts.lost + counts.truncated + counts.bit_errors + counts.overflow
 }
 
 fn content(at: usize) -> u8 {
@@ -125,8 +146,8 @@ async fn host(
         let result = if number == 1 {
             let dst = std::net::SocketAddrV4::new([10, 0, 0, 2].into(), 80);
             match tcp.create_connection(dst).await {
-                Ok(flow) => exchange(flow, side, len).await,
-                Err(_) => Err(FlowError::Timeout),
+                Ok(flow) => exchange(flow, side, len).await.map_err(Failure::Flow),
+                Err(error) => Err(Failure::Connect(error)),
             }
         } else {
             // A client that gave up comes no more.
@@ -137,8 +158,8 @@ async fn host(
                 Poll::Pending => timeout.as_mut().poll(context).map(|()| None),
             });
             match first.await {
-                Some(flow) => exchange(flow, side, len).await,
-                None => Err(FlowError::Timeout),
+                Some(flow) => exchange(flow, side, len).await.map_err(Failure::Flow),
+                None => Err(Failure::Nobody),
             }
         };
         side.ended.set(Some(result));
@@ -172,7 +193,9 @@ async fn exchange(
     let writes = async {
         let data: Vec<u8> = (0..len).map(content).collect();
         write.write_all(&data).await?;
-        write.close().await
+        write.close().await?;
+        side.all_said.set(true);
+        Ok(())
     };
     let (mut reads, mut writes) = (pin!(reads), pin!(writes));
     let (mut read_end, mut write_end) = (None, None);
