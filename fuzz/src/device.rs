@@ -10,6 +10,7 @@ use traits::{
 };
 use wire::MacAddr;
 
+use crate::groups::Groups;
 use crate::packet::STACK;
 use crate::wire_check::check_sent;
 
@@ -24,6 +25,8 @@ pub struct Device<'a> {
     clock: &'a VirtualClock,
     /// What it offers.
     pub capabilities: Cell<Capabilities>,
+    /// The groups that the stack was told to join.
+    pub groups: Groups,
     full: Cell<bool>,
     sent: RefCell<Vec<Vec<u8>>>,
     count: Cell<usize>,
@@ -39,6 +42,7 @@ impl<'a> Device<'a> {
         Self {
             clock,
             capabilities: Cell::default(),
+            groups: Groups::default(),
             full: Cell::default(),
             sent: RefCell::default(),
             count: Cell::default(),
@@ -54,6 +58,11 @@ impl<'a> Device<'a> {
         }
     }
 
+    /// Whether it has no room.
+    pub fn is_full(&self) -> bool {
+        self.full.get()
+    }
+
     /// The frames sent last, the newest at the end, as on a wire.
     pub fn last_sent(&self) -> Vec<Vec<u8>> {
         self.sent.borrow().clone()
@@ -66,6 +75,7 @@ impl<'a> Device<'a> {
 
     fn keep(&self, frame: &[u8]) {
         check_sent(frame);
+        self.groups.check_sent(frame);
         let mut sent = self.sent.borrow_mut();
         if sent.len() == KEPT {
             sent.remove(0);

@@ -12,19 +12,22 @@ use netif_memory::VirtualClock;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tcpv4::{Limits, Listener, Tcp};
-use traits::{Cidr, Config, Frame, Inbound, Instant, Ip, Layer, Receive, RxMeta, Time};
+use traits::{Cidr, Config, Frame, Inbound, Instant, Ip, Layer, Receive, RxMeta, SendError, Time};
 use udpv4::{Socket, Udp, callback};
 use wire::{EtherType, Protocol};
 
 use crate::Bytes;
 use crate::device::Device;
+use crate::groups;
 use crate::packet::{self, PEER, STACK};
 use crate::wire_check::{check_datagram, check_taken, claimed, owed_datagram, owed_packet};
 
 /// Ethernet with little room, so that its bounds are met.
 pub type E<'a> = Ethif<&'a Device<'a>, 8, 4>;
 /// IPv4 likewise.
-pub type I<'a> = Ipv4<&'a E<'a>, 2, 4096, 4, 4>;
+pub type I<'a> = Ipv4<&'a E<'a>, 2, 4096, GROUPS, 4>;
+/// Groups that it has room for, and other entries.
+const GROUPS: usize = 4;
 /// TCP over it.
 pub type T<'a> = Tcp<&'a I<'a>>;
 
@@ -101,6 +104,7 @@ impl Host<'_> {
     /// as well; what that finds nothing wrong with is not refused.
     pub fn input(&self, frame: &[u8], meta: RxMeta, dhcp: Option<&dyn Receive>) {
         self.claims.borrow_mut().extend(claimed(frame));
+        self.device.groups.hear(frame);
         let trusted = meta.checksum.is_trusted();
         let (taken, echoed) = (Cell::new(false), Cell::new(false));
         let echo = callback(|datagram: traits::Datagram<'_>| {
@@ -191,6 +195,53 @@ impl Host<'_> {
         }
     }
 
+    /// Joins a group, leaves one, or hears somebody speak of groups.
+    pub fn group(&self, bytes: &mut Bytes<'_>) {
+        match bytes.u8() % 4 {
+            0 | 1 => self.join(groups::group(bytes)),
+            2 => {
+                let group = groups::group(bytes);
+                self.device.groups.leave(group);
+                self.ip.leave_group(group);
+            }
+            _ => self.frame(&groups::message(bytes)),
+        }
+    }
+
+    /// Joins a group. It is reported at once.
+    fn join(&self, group: std::net::Ipv4Addr) {
+        let groups = &self.device.groups;
+        let before = groups.len();
+        groups.join(group);
+        match self.ip.join_group(group) {
+            Ok(()) => assert!(group.is_multicast() && groups.len() <= GROUPS, "joined {group}"),
+            Err(SendError::Full) => {
+                groups.leave(group);
+                assert!(before == GROUPS && groups.len() == before, "no room for {group}");
+            }
+            Err(error) => {
+                groups.leave(group);
+                assert!(error == SendError::Unsupported && !group.is_multicast(), "{error}: {group}");
+            }
+        }
+        self.poll();
+        // What the device had no room for comes later.
+        let mut reports = groups.reports().into_iter().filter(|(other, _)| *other == group);
+        let is_new = groups.len() > before && !self.device.is_full();
+        assert!(!is_new || reports.any(|(_, reports)| reports > 0), "{group} is joined and not reported");
+    }
+
+    /// A router asks for all groups: each is reported in time.
+    pub fn query(&self, tenths: u8) {
+        let tenths = tenths.max(1);
+        let before = self.device.groups.reports();
+        self.frame(&groups::general_query(tenths));
+        self.pass(Duration::from_millis(u64::from(tenths) * 100));
+        let after = self.device.groups.reports();
+        let all = before.iter().zip(&after).all(|(before, after)| after.1 > before.1);
+        assert!(all && before.len() == after.len(), "asked within {tenths}, of {before:?} these: {after:?}");
+    }
+
     /// Has the peer known to the stack.
     pub fn greet(&self) {
         self.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::ARP, &packet::arp(1, PEER, STACK)));
@@ -232,6 +283,7 @@ pub fn address(bytes: &mut Bytes<'_>) -> std::net::Ipv4Addr {
     ];
     match bytes.u8() {
         255 => bytes.u32().into(),
+        254 => groups::GROUP,
         n => choice.get(usize::from(n) % choice.len()).copied().unwrap_or(PEER.1),
     }
 }

@@ -19,6 +19,7 @@
 
 mod bytes;
 pub mod device;
+pub mod groups;
 pub mod host;
 pub mod mutate;
 pub mod packet;

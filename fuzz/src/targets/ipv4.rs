@@ -10,13 +10,18 @@ use crate::host::{address, protocol, with_host};
 use crate::packet::{self, Ipv4, PEER, STACK};
 
 /// IPv4: headers and options of any content, with a checksum that holds or
-/// not, between packets that the stack sends.
+/// not, between packets that the stack sends; groups joined and left, which
+/// are reported while they are joined, and then only.
 pub fn ipv4(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     with_host(true, |host| {
         host.greet();
         while !bytes.is_empty() {
-            match bytes.u8() % 6 {
+            let choice = bytes.u8();
+            match choice % 6 {
+                // These are few, so that the others stay what they were.
+                _ if choice >= 246 => host.group(&mut bytes),
+                _ if choice >= 242 => host.query(bytes.u8()),
                 0 => {
                     let packet = bytes.long();
                     host.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::IPV4, packet));

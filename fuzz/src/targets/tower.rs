@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use dhcp_client::Dhcp;
-use traits::{Capabilities, ChecksumVerdict, Console, Datagrams, Offload, PartialChecksum, RxMeta};
+use traits::{Capabilities, ChecksumVerdict, Console, Datagrams, Ip as _, Offload, PartialChecksum, RxMeta};
 use wire::{EtherType, MacAddr};
 
 use crate::Bytes;
@@ -20,7 +20,7 @@ impl Console for Silent {
 
 /// The tower from raw frames: Ethernet, ARP, IPv4, ICMP, UDP, TCP and DHCP,
 /// with frames of any content, frames whose headers hold, the device's word
-/// on them, and time that passes.
+/// on them, groups joined and left, and time that passes.
 pub fn tower(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let start = bytes.u8();
@@ -39,7 +39,10 @@ pub fn tower(data: &[u8]) {
                 ..Ipv4::default()
             };
             let port = bytes.pick(&[ECHO_PORT, SOCKET_PORT, TCP_PORT, 68, 9]).unwrap_or(9);
-            match bytes.u8() % 9 {
+            let choice = bytes.u8();
+            match choice % 9 {
+                // Few, so that the others stay what they were.
+                _ if choice >= 246 && host.ip.get_ipv4().is_some() => host.group(&mut bytes),
                 0 => host.input(bytes.long(), meta, dhcp.listen(68)),
                 1 => {
                     let (dst, src) = (
