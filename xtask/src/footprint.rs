@@ -103,6 +103,8 @@ fn measure(shell: &Shell) -> Result<Vec<Measured>> {
     let ways = [
         ("segment.received", "receive_segment", COUNT, &["input"][..]),
         ("segment.written", "write_segment", COUNT, &["write", "emit", "send"][..]),
+        ("flow.write", "flow_write", COUNT, &["write", "emit", "send"][..]),
+        ("flow.read", "flow_read", COUNT, &["input"][..]),
         ("ack.received", "receive_ack", ACKS, &["input"][..]),
     ];
     for (name, function, times, gone) in ways {

@@ -1,7 +1,8 @@
 //! Segments one by one, each way through a function of its own, so that what
-//! one costs can be counted: `receive_segment` takes [`COUNT`] frames with the
-//! next data of a connection, `write_segment` sends as many, `receive_ack`
-//! takes what acknowledges them, one frame for two segments.
+//! one costs can be counted: `flow_write` is the user's call that queues data,
+//! [`COUNT`] times, `write_segment` sends it, `receive_segment` takes the frame
+//! with it, `flow_read` is the user's call that takes the data; `receive_ack`
+//! takes what acknowledges it, one frame for two segments.
 //!
 //! The program ends with status 0 if there were that many frames.
 
@@ -53,6 +54,20 @@ fn receive_ack(ip: &Network<'_>, tower: &Tower<'_>, frame: Frame<'_>) {
     core::hint::black_box(COUNT);
 }
 
+/// The user's call that queues the data of one segment.
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn flow_write(flow: &mut Connection<'_, '_>, data: &[u8; LEN]) -> bool {
+    matches!(once(flow.write(data)), Poll::Ready(Ok(LEN)))
+}
+
+/// The user's call that takes the data of one segment.
+#[unsafe(no_mangle)]
+#[inline(never)]
+fn flow_read(flow: &mut Connection<'_, '_>, buffer: &mut [u8; LEN]) -> bool {
+    matches!(once(flow.read(buffer)), Poll::Ready(Ok(LEN)))
+}
+
 /// What a task does that has data to send: one segment of it.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -93,16 +108,21 @@ impl<F: Future> Pair<'_, '_, F> {
         to: &mut Connection<'_, '_>,
         counted: &Counted,
     ) -> bool {
-        let mut buffer = [7; LEN];
-        if !matches!(once(from.write(&buffer)), Poll::Ready(Ok(LEN))) {
-            return false;
-        }
+        let (data, mut buffer) = ([7; LEN], [0; LEN]);
+        let written = match counted.on.get() {
+            true => flow_write(from, &data),
+            false => matches!(once(from.write(&data)), Poll::Ready(Ok(LEN))),
+        };
         match counted.on.get() {
             true => write_segment(self.client),
             false => poll(self.client),
         }
         self.deliver();
-        if !matches!(once(to.read(&mut buffer)), Poll::Ready(Ok(LEN))) {
+        let read = match counted.on.get() {
+            true => flow_read(to, &mut buffer),
+            false => matches!(once(to.read(&mut buffer)), Poll::Ready(Ok(LEN))),
+        };
+        if !written || !read || data != buffer {
             return false;
         }
         self.pass();
