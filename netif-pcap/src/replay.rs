@@ -81,8 +81,12 @@ impl std::fmt::Debug for Sent {
 /// those that stand after one that the host sent are handed up once the stack
 /// had its turn. After the last frame, nothing more arrives.
 ///
-/// It collects up to a million frames; then writes are refused with
-/// [`SendError::Full`].
+/// It collects up to a million frames and 256 MiB, unless
+/// [set](Replay::with_collected) otherwise; then writes are refused with
+/// [`SendError::Full`]. They are as well, until something is handed up, once
+/// the stack has sent 10,000 frames more than the host did in a time in which
+/// nothing arrived: a silence of years costs no more than those, whatever
+/// timers go on in it, and leaves room for what comes after.
 #[derive(Debug)]
 pub struct Replay<'r, T> {
     time: T,
@@ -95,16 +99,28 @@ pub struct Replay<'r, T> {
     /// A place in the recording, and the turns that the stack had before it.
     turns: Cell<(usize, u8)>,
     sent: RefCell<Vec<Sent>>,
+    /// In all of those.
+    sent_bytes: Cell<usize>,
+    /// Frames and bytes.
+    max_sent: (usize, usize),
+    /// Frames sent since one was handed up.
+    unprompted: Cell<usize>,
     /// For each frame sent, [`next`](Self::next) by then.
     places: RefCell<Vec<usize>>,
     statistics: Cell<NetworkStatistics>,
     down: Cell<bool>,
     listeners: WakerSet<2>,
+    waiters: WakerSet<4>,
 }
 
 impl<'r, T: Time> Replay<'r, T> {
-    /// The most frames collected.
+    /// The most frames collected, unless [set](Replay::with_collected).
     pub const MAX_SENT: usize = 1_000_000;
+    /// The most bytes in them, unless [set](Replay::with_collected).
+    pub const MAX_SENT_BYTES: usize = 256 << 20;
+    /// The most frames collected while nothing arrives, beside as many as the
+    /// host sent then.
+    pub const MAX_UNPROMPTED: usize = 10_000;
 
     /// Plays one side of `recording`.
     ///
@@ -130,11 +146,22 @@ impl<'r, T: Time> Replay<'r, T> {
             next: Cell::new(0),
             turns: Cell::new((0, 0)),
             sent: RefCell::default(),
+            sent_bytes: Cell::new(0),
+            max_sent: (Self::MAX_SENT, Self::MAX_SENT_BYTES),
+            unprompted: Cell::new(0),
             places: RefCell::default(),
             statistics: Cell::new(NetworkStatistics::ZERO),
             down: Cell::new(false),
             listeners: WakerSet::new(),
+            waiters: WakerSet::new(),
         }
+    }
+
+    /// With other bounds of what is collected.
+    #[must_use]
+    pub const fn with_collected(mut self, frames: usize, bytes: usize) -> Self {
+        self.max_sent = (frames, bytes);
+        self
     }
 
     /// With another hardware address.
@@ -211,6 +238,8 @@ impl<'r, T: Time> Replay<'r, T> {
                 statistics.rx_packets = statistics.rx_packets.wrapping_add(1);
                 statistics.rx_bytes = statistics.rx_bytes.wrapping_add(frame.bytes.len() as u64);
             });
+            self.unprompted.set(0);
+            self.waiters.wake();
             input(Frame::new(&frame.bytes, RxMeta::NONE));
         }
         self.upcoming().map(|(_, frame)| frame.at)
@@ -239,9 +268,25 @@ impl<'r, T: Time> Replay<'r, T> {
         self.statistics.set(statistics);
     }
 
+    /// Whether a frame of `len` bytes is collected.
+    fn has_room(&self, len: usize) -> bool {
+        let (frames, bytes) = self.max_sent;
+        let fits = self.sent.borrow().len() < frames && self.sent_bytes.get().saturating_add(len) <= bytes;
+        fits && (self.unprompted.get() < Self::MAX_UNPROMPTED || self.unprompted.get() < self.may_send())
+    }
+
+    /// Frames that the stack may send before the next is handed up.
+    fn may_send(&self) -> usize {
+        let frames = self.recording.frames().get(self.next.get()..).unwrap_or_default();
+        let silence = frames.iter().take_while(|frame| !self.side.receives(frame));
+        silence.filter(|frame| self.side.sends(frame)).count().saturating_add(Self::MAX_UNPROMPTED)
+    }
+
     fn collect(&self, meta: TxMeta, frame: &mut [u8]) {
         let at = self.time.now();
         let keep = |piece: &mut [u8]| {
+            self.sent_bytes.set(self.sent_bytes.get() + piece.len());
+            self.unprompted.set(self.unprompted.get() + 1);
             self.sent.borrow_mut().push(Sent { at, bytes: piece.to_vec() });
             self.places.borrow_mut().push(self.next.get());
         };
@@ -267,9 +312,14 @@ impl<T: Time> Layer for Replay<'_, T> {
         None
     }
 
-    fn poll_room(&self, _waker: &Waker) -> Poll<()> {
-        // Room that is used up never comes back.
-        if self.sent.borrow().len() < Self::MAX_SENT { Poll::Ready(()) } else { Poll::Pending }
+    fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        // For a frame of the usual length; a longer one is refused again.
+        if self.has_room(self.mtu.get().saturating_add(ETHERNET_HEADER)) {
+            return Poll::Ready(());
+        }
+        // Comes back after a silence only.
+        self.waiters.register(waker);
+        Poll::Pending
     }
 
     fn has_backlog(&self) -> bool {
@@ -301,7 +351,7 @@ impl<T: Time> Network for Replay<'_, T> {
         if len > longest {
             return Err(SendError::TooLong);
         }
-        if self.sent.borrow().len() >= Self::MAX_SENT {
+        if !self.has_room(len) {
             self.count(|statistics| statistics.tx_full = statistics.tx_full.wrapping_add(1));
             return Err(SendError::Full);
         }
@@ -356,5 +406,6 @@ impl<T: Time> Network for Replay<'_, T> {
     fn disconnect(&self) {
         self.down.set(true);
         self.listeners.wake();
+        self.waiters.wake();
     }
 }

@@ -207,6 +207,58 @@ fn what_the_stack_leaves_to_the_device_is_done_before_it_is_compared() {
 }
 
 #[test]
+fn what_is_collected_is_bounded_in_frames_and_in_bytes() {
+    let (recording, clock) = (recording(), VirtualClock::new());
+    for (frames, bytes, taken) in [(3, 1000, 3), (100, 1000, 10), (100, 1099, 10), (100, 1100, 11)] {
+        let replay = Replay::new(&clock, &recording, Side::Inbound).with_mtu(86).with_collected(frames, bytes);
+        for n in 0..20 {
+            let expected = if n < taken { Ok(()) } else { Err(SendError::Full) };
+            assert_eq!(replay.poll_room(std::task::Waker::noop()).is_ready(), n < taken);
+            assert_eq!(send(&replay, TxMeta::NONE, &[7; 100]), expected);
+        }
+        assert_eq!((replay.sent().len(), replay.statistics().tx_full), (taken, 20 - taken as u64));
+    }
+}
+
+/// A stack that speaks each second, over a recording that is silent for years:
+/// it is stopped, and goes on when something arrives.
+#[test]
+fn a_silence_of_years_costs_a_bounded_number_of_frames() {
+    let years = Instant::from_secs(10 * 365 * 86_400);
+    let frames =
+        [(Instant::ZERO, Direction::Inbound), (ms(5), Direction::Outbound), (years, Direction::Inbound)];
+    let frames = frames.map(|(at, direction)| netif_pcap::Recorded {
+        at,
+        direction: Some(direction),
+        interface: 0,
+        original_len: 60,
+        bytes: tcp(b"x", false),
+    });
+    let recording = Recording::new(frames.to_vec());
+    let clock = VirtualClock::new();
+    let replay = Replay::new(&clock, &recording, Side::Inbound);
+    let seen = std::cell::Cell::new(0);
+    let listen = async {
+        let _ = replay.listen(|_| seen.set(seen.get() + 1)).await;
+    };
+    let speak = async {
+        loop {
+            std::future::poll_fn(|context| replay.poll_room(context.waker())).await;
+            send(&replay, TxMeta::NONE, &tcp(b"still there?", false)).unwrap();
+            clock.sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let last = years + Duration::from_secs(2);
+    run_until(&clock, vec![Box::pin(listen), Box::pin(speak)], last);
+    assert_eq!(seen.get(), 2);
+    let sent = replay.sent();
+    // One for the frame that the host sent; the first goes out as a reply.
+    let bound = Replay::<&VirtualClock>::MAX_UNPROMPTED + 1;
+    assert_eq!(sent.iter().filter(|frame| frame.at < years).count(), bound);
+    assert_eq!(sent.iter().filter(|frame| frame.at >= years).count(), 3);
+}
+
+#[test]
 fn padding_makes_no_difference() {
     let recording = recording();
     replayed(
