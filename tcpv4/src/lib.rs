@@ -72,6 +72,9 @@ extern crate std;
 #[cfg(test)]
 #[path = "../tests/layer_net/mod.rs"]
 mod layer_net;
+#[cfg(test)]
+#[path = "../tests/machine/mod.rs"]
+mod machine;
 
 pub mod buffer;
 pub mod congestion;

@@ -173,6 +173,8 @@ pub(crate) enum Purpose {
     Handshake,
     /// Sequence numbers never sent before.
     New,
+    /// The same, of data alone, in one segment with nothing else due.
+    Plain,
     /// Data that was deemed lost.
     Retransmission,
     /// A tail loss probe with old data (RFC 8985 §7.3).

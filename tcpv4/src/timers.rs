@@ -59,10 +59,17 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     }
 
     /// Makes sure that `slot` fires by `deadline`; earlier is possible.
+    #[inline]
     pub(crate) fn fire_by<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32, deadline: Instant) {
         let place = slots.note(slot);
+        if self.heap.get(place as usize).is_none_or(|(armed, _)| *armed > deadline) {
+            self.move_up(slots, slot, place, deadline);
+        }
+    }
+
+    #[inline(never)]
+    fn move_up<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32, place: u32, deadline: Instant) {
         match self.heap.get_mut(place as usize) {
-            Some((armed, _)) if *armed <= deadline => {}
             Some((armed, _)) => {
                 *armed = deadline;
                 self.up(slots, place as usize);

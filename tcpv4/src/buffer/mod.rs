@@ -60,6 +60,9 @@ pub trait List<T>: Default {
     /// index lay within the list or at its end).
     #[must_use]
     fn insert(&mut self, index: usize, entry: T) -> bool;
+    /// Puts `entry` at the end and returns whether there was room.
+    #[must_use]
+    fn push(&mut self, entry: T) -> bool;
     /// Removes the entries `from..to`, as far as there are such.
     fn remove(&mut self, from: usize, to: usize);
     /// Removes all.
@@ -205,6 +208,15 @@ impl<T: Copy> List<T> for alloc::vec::Vec<T> {
         true
     }
 
+    #[inline]
+    fn push(&mut self, entry: T) -> bool {
+        let has_room = self.len() < <Self as List<T>>::LIMIT;
+        if has_room {
+            Self::push(self, entry);
+        }
+        has_room
+    }
+
     fn remove(&mut self, from: usize, to: usize) {
         let to = to.min(self.len());
         if from < to {
@@ -233,6 +245,11 @@ impl<T: Copy, const N: usize> List<T> for heapless::Vec<T, N> {
 
     fn insert(&mut self, index: usize, entry: T) -> bool {
         index <= self.len() && Self::insert(self, index, entry).is_ok()
+    }
+
+    #[inline]
+    fn push(&mut self, entry: T) -> bool {
+        Self::push(self, entry).is_ok()
     }
 
     fn remove(&mut self, from: usize, to: usize) {

@@ -95,6 +95,17 @@ impl<B: Bytes> Ring<B> {
         taken.len()
     }
 
+    /// [Pushes](Self::push) all of `bytes` where they fit in one piece without
+    /// going round; `false`, with nothing changed, where not.
+    #[inline]
+    pub fn push_straight(&mut self, bytes: &[u8]) -> bool {
+        let start = self.head as usize + self.len();
+        let Some(to) = self.bytes.as_mut().get_mut(start..start + bytes.len()) else { return false };
+        to.copy_from_slice(bytes);
+        self.len += bytes.len() as u32;
+        true
+    }
+
     /// Counts `count` bytes, written ahead already, among those in use.
     #[inline]
     pub fn extend(&mut self, count: usize) {

@@ -22,7 +22,7 @@ pub(super) struct Busy<B: Backing> {
     pub(super) timers: Timers,
     pub(super) scoreboard: Scoreboard<B::List<Record>, B::List<Resent>>,
     pub(super) recovery: Recovery,
-    control: Option<Control>,
+    pub(super) control: Option<Control>,
     /// What has arrived out of order.
     pub(super) assembler: Assembler<B::List<Range>>,
     /// Where the peer's FIN is, when it came before what precedes it.

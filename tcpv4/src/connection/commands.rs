@@ -32,6 +32,9 @@ impl<B: Backing> Connection<B> {
 
     /// Moves data that was received into `buffer` and returns how many bytes.
     pub fn read(&mut self, now: Instant, buffer: &mut [u8]) -> usize {
+        if self.readable() == 0 {
+            return 0;
+        }
         let (first, second) = self.peek();
         let first_len = copy(first, buffer);
         let rest = buffer.get_mut(first_len..).filter(|_| !second.is_empty());

@@ -17,6 +17,7 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// TS.Recent is not trusted after this long (RFC 7323 §5.5): 24 days.
 const TS_RECENT_VALID: Duration = Duration::from_secs(24 * 86_400);
+const TS_RECENT_VALID_NANOS: u64 = TS_RECENT_VALID.as_nanos() as u64;
 
 impl<B: Backing> Connection<B> {
     /// Takes a segment of this connection.
@@ -64,7 +65,10 @@ impl<B: Backing> Connection<B> {
         self.heard(now, segment);
         let mut outcome = Outcome::default();
         if let Some(ack) = segment.ack {
-            outcome.events = self.acknowledged(now, segment, ack);
+            outcome.events = match self.acknowledged_in_order(now, segment, ack) {
+                Some(events) => events,
+                None => self.acknowledged(now, segment, ack),
+            };
         }
         if !segment.payload.is_empty() {
             self.counts.segment_received(segment);
@@ -106,7 +110,7 @@ impl<B: Backing> Connection<B> {
             // not at when anything did.)
             self.acks.restart();
         }
-        let is_over = self.heard_at.elapsed(now) > TS_RECENT_VALID;
+        let is_over = self.heard_at.elapsed_nanos(now) > TS_RECENT_VALID_NANOS;
         self.heard_at = Stamp::of(now);
         self.keepalive_probes = 0;
         if let Some(ts) = segment.options.timestamps

@@ -14,6 +14,7 @@ mod output;
 mod path;
 mod pause;
 mod plain;
+mod predicted;
 mod recover;
 mod settings;
 mod shell;

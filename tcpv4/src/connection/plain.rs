@@ -3,6 +3,7 @@
 use traits::Instant;
 
 use super::path::NO_CAP;
+use super::stamp::Stamp;
 use super::{Connection, Flags, State};
 use crate::buffer::{Backing, Side};
 use crate::segment::{Ecn, Marks, Purpose, Transmit};
@@ -14,7 +15,11 @@ impl<B: Backing> Connection<B> {
     /// as many instructions. Written where it is to be, since moving it costs;
     /// returns whether there is one.
     #[inline]
-    pub(super) fn put_plain(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
+    pub(crate) fn put_plain(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
+        #[cfg(test)]
+        if super::predicted::tests::is_off() {
+            return false;
+        }
         let len = self.unsent();
         if len == 0 || len > u32::from(self.mss) || self.state != State::Established {
             return false;
@@ -46,8 +51,37 @@ impl<B: Backing> Connection<B> {
             offset: outstanding,
             len,
             gso_size: None,
-            purpose: Purpose::New,
+            purpose: Purpose::Plain,
         });
         true
+    }
+
+    /// That segment was sent: what [`Self::transmitted`] comes to for it.
+    #[inline]
+    pub(super) fn sent_plain(&mut self, now: Instant, transmit: &Transmit) {
+        #[cfg(test)]
+        super::predicted::tests::taken();
+        let (len, end) = (transmit.len, transmit.end());
+        let is_alone = transmit.seq == self.snd.una;
+        self.counts.sent_plain();
+        self.snd.nxt = end;
+        self.sent_at = Stamp::of(now);
+        self.flags.remove(Flags::PAUSE_COUNTED);
+        self.rcv.told(transmit.ack.unwrap_or(self.rcv.nxt), transmit.window);
+        self.acks.sent(true);
+        let is_small = len < u32::from(self.mss);
+        let busy = self.busy.get_or_default();
+        busy.scoreboard.sent(now, transmit.seq, len, 1);
+        busy.recovery.sent(len);
+        busy.pushed = Some(end);
+        if is_small {
+            busy.small_end = Some(end);
+        }
+        busy.timers.clear_delayed_ack();
+        if is_alone || !busy.timers.has_retransmit() {
+            // RFC 6298 §5.1.
+            self.arm_retransmit(now);
+        }
+        self.arm_tail_probe(now);
     }
 }

@@ -47,7 +47,8 @@ impl<B: Backing> Connection<B> {
         self.arm_reordering(now, next);
     }
 
-    fn recoverer(&mut self) -> Recoverer<'_, B> {
+    #[inline]
+    pub(super) fn recoverer(&mut self) -> Recoverer<'_, B> {
         let busy = self.busy.get_or_default();
         let had_timeout = busy.recovery.phase == Phase::Loss;
         Recoverer {
@@ -159,7 +160,7 @@ impl<B: Backing> Connection<B> {
 }
 
 /// What recovery works with, for the time of one acknowledgement.
-struct Recoverer<'a, B: Backing> {
+pub(super) struct Recoverer<'a, B: Backing> {
     busy: &'a mut Busy<B>,
     window: &'a mut Cwnd,
     una: crate::SeqNum,

@@ -18,6 +18,11 @@ impl<B: Backing> Connection<B> {
         self.acks.due == Urgency::Now
     }
 
+    /// The largest packet that segments are made for.
+    pub(crate) fn mtu(&self) -> usize {
+        usize::from(self.mtu)
+    }
+
     /// Swaps what was received with `ring`, so that it can be looked at
     /// without a borrow of the connection. To be swapped back before anything
     /// else is received.

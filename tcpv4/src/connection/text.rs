@@ -157,7 +157,7 @@ impl<B: Backing> Connection<B> {
         let unacknowledged = self.rcv.nxt.since(self.rcv.acked);
         self.acks.data(size_of(segment), &mut busy.last_smaller, unacknowledged);
         if self.acks.due.is_delayed() && self.timer(Timer::DelayedAck).is_none() {
-            self.set_timer(Timer::DelayedAck, now + MAX_DELAY);
+            self.set_timer(Timer::DelayedAck, now.plus_micros(MAX_DELAY.as_micros() as u64));
         }
         (Events::READABLE, (taken < payload.len()).then_some(Dropped::NoRoom))
     }

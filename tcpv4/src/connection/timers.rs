@@ -46,6 +46,16 @@ impl Timers {
         retransmit.min(recovery).min(delayed_ack).min(idle)
     }
 
+    #[inline]
+    pub(super) fn has_retransmit(&self) -> bool {
+        self.retransmit != Instant::MAX
+    }
+
+    #[inline]
+    pub(super) fn clear_delayed_ack(&mut self) {
+        self.delayed_ack = Instant::MAX;
+    }
+
     /// Whether something is waited for that memory is needed for.
     pub(super) fn is_waiting(&self) -> bool {
         self.retransmit.min(self.recovery).min(self.delayed_ack) != Instant::MAX

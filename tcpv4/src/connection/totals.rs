@@ -68,8 +68,19 @@ impl Counts {
                 self.retransmitted.add(u64::from(transmit.len));
                 self.retransmissions = self.retransmissions.wrapping_add(pieces);
             }
-            Purpose::Handshake | Purpose::New | Purpose::Probe | Purpose::Ack | Purpose::Reset => {}
+            Purpose::Handshake
+            | Purpose::New
+            | Purpose::Plain
+            | Purpose::Probe
+            | Purpose::Ack
+            | Purpose::Reset => {}
         }
+    }
+
+    /// A segment of data goes out for the first time.
+    #[inline]
+    pub(super) fn sent_plain(&mut self) {
+        self.data_segments_sent = self.data_segments_sent.wrapping_add(1);
     }
 
     /// Bytes of data are acknowledged.

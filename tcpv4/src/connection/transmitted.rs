@@ -13,6 +13,7 @@ impl<B: Backing> Connection<B> {
     /// last was sent.
     pub fn transmitted(&mut self, now: Instant, transmit: &Transmit) {
         match transmit.purpose {
+            Purpose::Plain => return self.sent_plain(now, transmit),
             Purpose::Handshake => self.sent_handshake(now, transmit),
             Purpose::New => self.sent_new(now, transmit),
             Purpose::Retransmission | Purpose::TailProbe => self.sent_again(now, transmit),

@@ -167,9 +167,12 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     /// # Errors
     ///
     /// See [`FlowError`].
-    pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), FlowError> {
-        self.end_nodelay_once();
-        self.handle.write_all(bytes).await
+    pub fn write_all(&mut self, bytes: &[u8]) -> impl Future<Output = Result<(), FlowError>> {
+        let mut rest = bytes;
+        poll_fn(move |context| {
+            self.end_nodelay_once();
+            self.handle.poll_write_all(&mut rest, context)
+        })
     }
 
     /// Queues all of `bytes` and sends them without waiting for more to fill

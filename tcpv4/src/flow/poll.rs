@@ -57,13 +57,21 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
 
     pub(super) fn write_all(&self, bytes: &[u8]) -> impl Future<Output = Result<(), FlowError>> {
         let mut rest = bytes;
-        poll_fn(move |context| {
-            while !rest.is_empty() {
-                let used = ready!(self.tcp.poll_write(self.id, rest, context))?;
-                rest = rest.get(used..).unwrap_or_default();
-            }
-            Poll::Ready(Ok(()))
-        })
+        poll_fn(move |context| self.poll_write_all(&mut rest, context))
+    }
+
+    /// Queues all of `rest`, which is left without what was queued.
+    #[inline]
+    pub(super) fn poll_write_all(
+        &self,
+        rest: &mut &[u8],
+        context: &Context<'_>,
+    ) -> Poll<Result<(), FlowError>> {
+        while !rest.is_empty() {
+            let used = ready!(self.tcp.poll_write(self.id, rest, context))?;
+            *rest = rest.get(used..).unwrap_or_default();
+        }
+        Poll::Ready(Ok(()))
     }
 
     pub(super) async fn flush(&self) -> Result<(), FlowError> {

@@ -178,7 +178,15 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         Next::Wake { woken, confirm }
     }
 
+    #[inline]
     pub(super) fn count_outcome(&self, outcome: &Outcome, failure: Option<Failure>) {
+        if outcome.dropped.is_some() || outcome.events.contains(Events::FAILED) {
+            self.count_trouble(outcome, failure);
+        }
+    }
+
+    #[inline(never)]
+    fn count_trouble(&self, outcome: &Outcome, failure: Option<Failure>) {
         let counters = &self.counters;
         if outcome.events.contains(Events::FAILED) {
             self.count_failure(failure);

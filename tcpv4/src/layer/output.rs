@@ -35,6 +35,14 @@ enum Turn {
     Full,
 }
 
+/// Who has the turn.
+struct Speaker {
+    id: ConnectionId,
+    tuple: Tuple,
+    /// The MTU that it reckons with.
+    mtu: usize,
+}
+
 impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Says what there is to say.
     pub(super) fn transmit(&self, now: Instant, waker: &Waker) {
@@ -62,15 +70,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     fn transmit_next(&self, now: Instant) -> Turn {
-        let state = self.state.borrow();
-        let reply = state.replies.front().copied();
+        let state = self.state.borrow_mut();
         let owed = state.half_open_lists.first().and_then(|list| list.front());
         let dirty = state.dirty.front();
-        drop(state);
         // After a burst of replies it is another's turn: whoever floods a device
         // that sends more slowly than it receives starves no connection.
         let is_alone = owed.is_none() && dirty.is_none();
-        if let Some(reply) = reply.filter(|_| is_alone || usize::from(self.replied.get()) < BURST) {
+        if (is_alone || usize::from(self.replied.get()) < BURST)
+            && let Some(&reply) = state.replies.front()
+        {
+            drop(state);
             let turn = self.transmit_reply(&reply);
             if turn == Turn::Done {
                 self.replied.set(self.replied.get().saturating_add(1));
@@ -78,8 +87,19 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return turn;
         }
         let turn = match (owed, dirty) {
-            (Some(slot), _) => self.transmit_syn_ack(now, slot),
-            (None, Some(slot)) => self.transmit_burst(now, slot),
+            (Some(slot), _) => {
+                drop(state);
+                self.transmit_syn_ack(now, slot)
+            }
+            (None, Some(slot)) => {
+                // The segment at hand, which goes to and fro in its place: it is
+                // large.
+                let mut segment = None;
+                match self.speaker(state, now, slot, &mut segment) {
+                    Some(speaker) => self.transmit_burst(now, &speaker, &mut segment),
+                    None => Turn::Done,
+                }
+            }
             (None, None) => Turn::Idle,
         };
         if turn != Turn::Full {
@@ -136,26 +156,26 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         self.ip.route(tuple.remote, Some(tuple.local))
     }
 
-    /// One turn of a connection.
-    fn transmit_burst(&self, now: Instant, slot: u32) -> Turn {
-        let Some((id, tuple)) = self.speaker(now, slot) else { return Turn::Done };
+    /// One turn of a connection, with a first `segment` if that was decided upon.
+    fn transmit_burst(&self, now: Instant, speaker: &Speaker, segment: &mut Option<Transmit>) -> Turn {
+        let &Speaker { id, tuple, mtu } = speaker;
         let mut path = self.route(&tuple);
         if path == Err(SendError::NoAddress) {
-            self.forsake(slot);
+            self.forsake(id.slot);
             return Turn::Done;
         }
         let mut large = true;
-        // The segment at hand, which goes to and fro in its place: it is large.
-        let mut segment = None;
+        // What was decided for another path is decided anew.
+        let mut is_decided = segment.is_some() && path.is_ok_and(|path| path.mtu == mtu);
         let mut is_sent = false;
         let mut has_sent = false;
         let mut left = BURST;
         while left > 0 {
-            let Some(transmit) = self.next_segment(now, id, &mut segment, is_sent, &budget(&path, large))
-            else {
-                return Turn::Done;
-            };
-            is_sent = false;
+            if !is_decided {
+                self.next_segment(now, id, segment, is_sent, &budget(&path, large));
+            }
+            let Some(transmit) = segment else { return Turn::Done };
+            (is_decided, is_sent) = (false, false);
             let (count, written) = match path {
                 Ok(path) => self.emit_large(&tuple, transmit, &path, large, &id),
                 Err(error) => (0, Err(error)),
@@ -171,7 +191,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                     continue;
                 }
                 Err(SendError::Full) => {
-                    self.wait_for_room(slot, has_sent);
+                    self.wait_for_room(id.slot, has_sent);
                     return Turn::Full;
                 }
                 // What can't go as one may go as several.
@@ -217,10 +237,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         ends
     }
 
-    /// Who has the turn, unless it plainly has nothing to say.
+    /// Who has the turn, unless it plainly has nothing to say; its segment, if it
+    /// plainly has one.
     #[inline]
-    fn speaker(&self, now: Instant, slot: u32) -> Option<(ConnectionId, Tuple)> {
-        let mut state = self.state.borrow_mut();
+    fn speaker(
+        &self,
+        mut state: RefMut<'_, State<S>>,
+        now: Instant,
+        slot: u32,
+        segment: &mut Option<Transmit>,
+    ) -> Option<Speaker> {
         let id = state.id(slot);
         let held = state.connections.get_mut(slot)?;
         let tuple = held.tuple;
@@ -230,11 +256,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             state.connections.unlink(&mut state.dirty, slot);
             return None;
         }
-        if !held.indexed || held.machine.rests(now) {
+        if !held.indexed || !held.machine.put_plain(now, segment) && held.machine.rests(now) {
             self.settle(state, now, id);
             return None;
         }
-        Some((id, tuple))
+        Some(Speaker { id, tuple, mtu: held.machine.mtu() })
     }
 
     /// The device is full: the connection keeps its place, or, if it has sent
@@ -252,14 +278,14 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Notes what was sent, if it was, and puts the next in its place; when
     /// there is none, the connection [settles](Self::settle).
     #[inline]
-    fn next_segment<'t>(
+    fn next_segment(
         &self,
         now: Instant,
         id: ConnectionId,
-        segment: &'t mut Option<Transmit>,
+        segment: &mut Option<Transmit>,
         is_sent: bool,
         budget: &Budget,
-    ) -> Option<&'t mut Transmit> {
+    ) {
         let mut state = self.state.borrow_mut();
         let mut held = state.get_mut(id);
         if let (Some(held), Some(sent), true) = (&mut held, &segment, is_sent) {
@@ -272,7 +298,6 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if segment.is_none() {
             self.settle(state, now, id);
         }
-        segment.as_mut()
     }
 
     /// A burst is out: to the end of the line.
@@ -302,7 +327,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         match transmit.purpose {
             Purpose::Retransmission | Purpose::TailProbe => counters.retransmitted.count(),
-            Purpose::Handshake | Purpose::New | Purpose::Probe | Purpose::Ack | Purpose::Reset => {}
+            Purpose::Handshake
+            | Purpose::New
+            | Purpose::Plain
+            | Purpose::Probe
+            | Purpose::Ack
+            | Purpose::Reset => {}
         }
     }
 

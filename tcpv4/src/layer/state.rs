@@ -135,13 +135,20 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
+    #[inline]
     pub(crate) fn wake(self) {
-        [self.reader, self.writer].into_iter().flatten().for_each(Waker::wake);
+        if let Some(reader) = self.reader {
+            reader.wake();
+        }
+        if let Some(writer) = self.writer {
+            writer.wake();
+        }
     }
 }
 
 impl<S: Storage> Held<S> {
     /// Takes those who wait for `events`.
+    #[inline]
     pub(crate) fn wake_for(&mut self, events: Events) -> Woken {
         let over = Events::FAILED | Events::CLOSED;
         let read = over | Events::READABLE | Events::PEER_CLOSED;

@@ -44,6 +44,9 @@ impl<B: Bytes> ReceiveQueue<B> {
     /// or rounded up to the scale, is honoured.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], limit: u32) -> usize {
+        if self.ring.push_straight(bytes) {
+            return bytes.len();
+        }
         self.write(0, bytes, limit);
         let taken = bytes.len().min(self.ring.capacity() - self.ring.len());
         self.ring.extend(taken);

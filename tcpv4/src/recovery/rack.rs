@@ -55,26 +55,36 @@ impl Rack {
     /// in milliseconds that the acknowledgement echoes.
     pub(crate) fn delivered(&mut self, now: Instant, record: &Record, echo: Option<u32>) {
         let end = record.end();
-        // Step 3: something older than what has arrived arrives after it.
-        if self.started && !record.retransmitted && end.before(self.fack) {
-            self.reordering_seen = true;
+        if !record.retransmitted {
+            return self.delivered_once(now, end, record.sent_at);
         }
         self.fack = if self.started { self.fack.later(end) } else { end };
-        let rtt = now.nanos_since(record.sent_at);
-        if record.retransmitted {
-            // Step 2: the acknowledgement may be for an earlier transmission.
-            let sent_ms = record.sent_at.as_millis() as u32;
-            let is_earlier = echo.is_some_and(|echo| (echo.wrapping_sub(sent_ms) as i32) < 0);
-            if is_earlier || rtt < self.min_rtt {
-                self.started = true;
-                return;
-            }
+        // Step 2: the acknowledgement may be for an earlier transmission.
+        let sent_ms = record.sent_at.as_millis() as u32;
+        let is_earlier = echo.is_some_and(|echo| (echo.wrapping_sub(sent_ms) as i32) < 0);
+        if is_earlier || now.nanos_since(record.sent_at) < self.min_rtt {
+            self.started = true;
+            return;
         }
+        self.note_newest(now, end, record.sent_at);
+    }
+
+    /// The same for what was sent once, at `sent_at`, and ends at `end`.
+    #[inline]
+    pub(crate) fn delivered_once(&mut self, now: Instant, end: SeqNum, sent_at: Instant) {
+        // Step 3: something older than what has arrived arrives after it.
+        self.reordering_seen |= self.started && end.before(self.fack);
+        self.fack = if self.started { self.fack.later(end) } else { end };
+        self.note_newest(now, end, sent_at);
+    }
+
+    #[inline]
+    fn note_newest(&mut self, now: Instant, end: SeqNum, sent_at: Instant) {
         if !self.started
-            || is_sent_after((record.sent_at, end), (self.sent_at, self.end))
+            || is_sent_after((sent_at, end), (self.sent_at, self.end))
             || self.sent_at == Instant::ZERO
         {
-            (self.sent_at, self.end, self.rtt) = (record.sent_at, end, rtt);
+            (self.sent_at, self.end, self.rtt) = (sent_at, end, now.nanos_since(sent_at));
         }
         self.started = true;
     }
@@ -97,6 +107,7 @@ impl Rack {
     }
 
     /// The cumulative acknowledgement has moved.
+    #[inline]
     pub(crate) fn end_round(&mut self, una: SeqNum) {
         if self.dsack_round.is_some_and(|round| una.after_eq(round)) {
             self.dsack_round = None;

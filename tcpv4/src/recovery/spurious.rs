@@ -79,6 +79,7 @@ impl Undo {
     }
 
     /// All before `una` is acknowledged.
+    #[inline]
     pub(crate) fn acknowledged(&mut self, una: SeqNum) {
         if self.until.is_some_and(|until| una.after(until)) {
             self.forget();

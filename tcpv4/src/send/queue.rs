@@ -61,6 +61,9 @@ impl<B: Bytes> SendQueue<B> {
     pub(crate) fn write(&mut self, bytes: &[u8], limit: u32, memory: u32) -> usize {
         let room = limit.saturating_sub(self.len()) as usize;
         let bytes = bytes.get(..room).unwrap_or(bytes);
+        if self.ring.push_straight(bytes) {
+            return bytes.len();
+        }
         let wanted = self.ring.len() + bytes.len();
         self.ring.reserve(wanted, memory as usize, self.ring.len());
         self.ring.push(bytes)

@@ -6,6 +6,7 @@ use core::marker::PhantomData;
 use traits::Instant;
 
 mod again;
+mod in_order;
 mod late;
 mod record;
 
@@ -133,6 +134,9 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         let new = Record { start, len, segments, sent_at: now, mark: Mark::Sent, retransmitted: false };
         if self.is_empty() {
             (self.once_from, self.lost_from) = (start, start);
+            if self.list.as_slice().is_empty() && self.list.push(new) {
+                return;
+            }
         }
         self.compact();
         let full = self.list.as_slice().len() + RESERVE >= L::LIMIT;

@@ -109,18 +109,19 @@ impl Options {
     ///
     /// Reading stops at the first one whose length is impossible; those before
     /// it count. An option of a known kind with a wrong length is skipped.
-    pub fn parse(mut bytes: &[u8]) -> Self {
-        let mut options = Self::NONE;
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Self {
         // What almost every segment of an established connection has.
-        if let [NOP, NOP, TIMESTAMPS, 10, rest @ ..] = bytes
-            && let Some((body, rest)) = rest.split_first_chunk::<8>()
-        {
-            options.timestamps = Some(Timestamps::from_bytes(*body));
-            if rest.is_empty() {
-                return options;
-            }
-            bytes = rest;
+        if let &[NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = bytes {
+            let timestamps = Some(Timestamps::from_bytes([a, b, c, d, e, f, g, h]));
+            return Self { timestamps, ..Self::NONE };
         }
+        Self::parse_any(bytes)
+    }
+
+    #[inline(never)]
+    fn parse_any(mut bytes: &[u8]) -> Self {
+        let mut options = Self::NONE;
         while let Some((&kind, rest)) = bytes.split_first() {
             if kind == END {
                 break;
@@ -178,6 +179,14 @@ impl Options {
     /// `buffer` is [`Options::encoded_len`] bytes long; nothing is written
     /// past it.
     pub fn emit(&self, buffer: &mut [u8]) {
+        // What almost every segment of an established connection has.
+        if let Some(timestamps) = self.timestamps
+            && let Ok(alone) = <&mut [u8; 12]>::try_from(&mut *buffer)
+            && !self.sack_permitted
+        {
+            alone.copy_from_slice(&timestamps.to_bytes());
+            return;
+        }
         let mut out = Writer(buffer);
         if let Some(mss) = self.mss {
             let [high, low] = mss.bytes().to_be_bytes();
@@ -211,6 +220,14 @@ impl Options {
 }
 
 impl Timestamps {
+    /// The option alone, with its padding.
+    #[inline]
+    const fn to_bytes(self) -> [u8; 12] {
+        let [a, b, c, d] = self.value.to_be_bytes();
+        let [e, f, g, h] = self.echo.to_be_bytes();
+        [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h]
+    }
+
     fn from_bytes(bytes: [u8; 8]) -> Self {
         let [a, b, c, d, e, f, g, h] = bytes;
         Self { value: u32::from_be_bytes([a, b, c, d]), echo: u32::from_be_bytes([e, f, g, h]) }

@@ -3,6 +3,8 @@
 
 // Each test takes what it needs.
 #![allow(dead_code, unreachable_pub, unused_imports)]
+// Outside of the crate there is no other way to make settings.
+#![allow(clippy::field_reassign_with_default)]
 
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;

@@ -38,7 +38,8 @@ impl<B: Backing> Recoverer<'_, B> {
     /// counts when it does, but before the number moves on only where things are
     /// reordered (as Linux); without SACK it is a segment for an acknowledgement
     /// (RFC 3465 §2.3, L = 1).
-    fn grow_window(&mut self, now: Instant, news: &News) {
+    #[inline]
+    pub(in super::super) fn grow_window(&mut self, now: Instant, news: &News) {
         let was_limit = self.busy.limited.is_some_and(|limited| self.una.before_eq(limited));
         let is_used = self.window.is_slow_start() && self.window.cwnd < 2 * news.outstanding;
         let recovery = &self.busy.recovery;

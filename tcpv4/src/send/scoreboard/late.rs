@@ -52,6 +52,12 @@ impl<A: List<Resent>> ResentQueue<A> {
         }
     }
 
+    /// Whether nothing was sent again of what is under way.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.as_slice().is_empty() && !self.is_cut
+    }
+
     /// The first entry does not count up to `end`.
     fn pass(&mut self, end: SeqNum) {
         let Some(first) = self.list.as_mut_slice().get_mut(self.head) else { return };
