@@ -109,7 +109,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
                 Ok(Way::Send(mac))
             }
             Lookup::Failed => {
-                self.arp.borrow_mut().cache.refused(address);
+                self.arp.borrow_mut().cache.refused(address, now);
                 self.counters.refused_failed.add();
                 Err(SendError::Unresolved)
             }

@@ -234,3 +234,38 @@ proptest! {
         }
     }
 }
+
+/// A gateway that never answers is given up for another one, also by who sends so
+/// seldom that ARP has given up long before the next packet.
+#[test]
+fn a_gateway_that_is_gone_is_passed_over_however_seldom_it_is_used() {
+    let clock = VirtualClock::new();
+    let link = Link::new(&clock, Settings::new());
+    let [port, peer] = link.ports();
+    let (e, router) = (Ethif::connect(&port), Ethif::connect(&peer));
+    let (i, beyond) = (Ipv4::connect(&e), Ipv4::connect(&router));
+    let (dead, alive) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 3));
+    i.configure(&Config { addresses: &[Cidr::new(OWN, 24)], gateways: &[dead, alive], ..Config::default() });
+    beyond.configure(&Config { addresses: &[Cidr::new(alive, 24)], ..Config::default() });
+    let arrived = Cell::new(0);
+    let listen = port.listen(|frame| e.input(frame, ethif::listeners()));
+    let forward = peer.listen(|frame| {
+        router.input(frame, ethif::listeners().ipv4(|_| arrived.set(arrived.get() + 1)));
+    });
+    let send = async {
+        for _ in 0..10 {
+            clock.sleep(Duration::from_secs(2)).await;
+            let header = fata::traits::Header::new(Ipv4Addr::new(192, 0, 2, 1), Protocol(253));
+            let _ = i.write(header, fata::traits::TxMeta::NONE, 4, |buffer| buffer.len());
+        }
+    };
+    let tasks = async {
+        let layers = futures_util::future::join4(listen, forward, e.run(&clock), router.run(&clock));
+        futures_util::future::select(pin!(layers), pin!(send)).await;
+    };
+    let end = fata::traits::Instant::from_secs(30);
+    assert!(Simulator::new(&clock).run_until(pin!(tasks), end).is_ok_and(|polled| polled.is_ready()));
+    // ARP gives up 3 s after the first packet; then all but those before go.
+    assert!(i.statistics().tx_gateway_dead >= 1, "{:?}", i.statistics());
+    assert!(arrived.get() >= 7, "{} arrived", arrived.get());
+}

@@ -9,7 +9,8 @@ pub trait Payload {
     fn payload_len(&self) -> usize;
 
     /// Shows the bytes to `take`, in two pieces that follow each other, and
-    /// returns what it makes of them; `None` where they can't be shown at the
+    /// returns what it makes of them: exactly [`Self::payload_len`] bytes, which
+    /// is what the headers say; `None` where they can't be shown at the
     /// moment, and `take` was not called.
     ///
     /// Whoever shows them may borrow its state meanwhile: `take` calls no
@@ -27,7 +28,8 @@ pub trait Payload {
             return 0;
         }
         let copied = self.show(|[first, second]| {
-            let to = rest.get_mut(..first.len() + second.len())?;
+            let shown = first.len() + second.len();
+            let to = rest.get_mut(..shown).filter(|_| shown == self.payload_len())?;
             let (to_first, to_second) = to.split_at_mut_checked(first.len())?;
             to_first.copy_from_slice(first);
             to_second.copy_from_slice(second);

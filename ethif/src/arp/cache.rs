@@ -7,7 +7,7 @@ use wire::MacAddr;
 
 use super::entry::{
     DELAY_TIME, Entry, Learnt, NEGATIVE_TIME, Neighbour, REACHABLE_TIME, RETRANSMIT_TIME, SOLICITATIONS,
-    Source, State, TOLD,
+    Source, State, TELLING_TIME, TOLD,
 };
 
 /// What to do with a packet for a host.
@@ -104,13 +104,20 @@ impl<const N: usize> Cache<N> {
         }
     }
 
-    /// A packet for `address` is refused, since the lookup found it failed.
-    pub(crate) fn refused(&mut self, address: Ipv4Addr) {
+    /// A packet for `address` is refused, since the lookup found it failed. So
+    /// are those right after it: a layer above may ask again at once, in
+    /// another way, before it gives the host up.
+    pub(crate) fn refused(&mut self, address: Ipv4Addr, now: Instant) {
         let Some(entry) = self.position(address).and_then(|index| self.entries.get_mut(index)?.as_mut()) else {
             return;
         };
         match &mut entry.state {
-            State::Failed { told, .. } => *told = true,
+            State::Failed { until, told } => {
+                if !*told {
+                    *until = (*until).max(now + TELLING_TIME);
+                }
+                *told = true;
+            }
             State::Incomplete { attempts, .. } => *attempts = TOLD,
             State::Reachable { .. } | State::Stale { .. } | State::Delay { .. } | State::Probe { .. } => {}
         }

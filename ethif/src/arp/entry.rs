@@ -44,6 +44,8 @@ pub(crate) const NEGATIVE_TIME: Duration = Duration::from_secs(1);
 /// How long the next who sends to it is told instead, if nobody was yet: longer
 /// than from one SYN to the next.
 pub(crate) const UNTOLD_TIME: Duration = Duration::from_secs(3);
+/// How long after the first who is told that late the others are told as well.
+pub(crate) const TELLING_TIME: Duration = Duration::from_millis(10);
 /// How long the first of two hosts that claim an address holds it (Linux:
 /// `locktime`).
 pub(crate) const LOCK_TIME: Duration = Duration::from_secs(1);

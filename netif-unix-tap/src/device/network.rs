@@ -84,8 +84,12 @@ impl<R: Reactor> Network for Tap<R> {
         let mut transmit = self.begin(meta, whole)?;
         let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
         if fill(buffer) >= len {
-            let sent = payload.show(|pieces| transmit.send_gathered(&self.source, meta, len, pieces));
-            if let Some(sent) = sent {
+            let sent = payload.show(|[first, second]| {
+                // The headers tell how long it is.
+                let is_whole = len + first.len() + second.len() == whole;
+                is_whole.then(|| transmit.send_gathered(&self.source, meta, len, [first, second]))
+            });
+            if let Some(sent) = sent.flatten() {
                 self.settle(sent, whole);
             }
         }

@@ -215,9 +215,13 @@ impl<B: Backing> Connection<B> {
         self.busy.held() + self.busy.get().map_or(0, Busy::held)
     }
 
-    /// The data of a segment to be sent, in two pieces that follow each other.
-    pub fn payload(&self, transmit: &Transmit) -> (&[u8], &[u8]) {
-        self.busy.get().map_or((&[], &[]), |busy| busy.send.slices(transmit.offset, transmit.len))
+    /// The data of a segment to be sent, in two pieces that follow each other;
+    /// `None` where it is not in the queue any more.
+    pub fn payload(&self, transmit: &Transmit) -> Option<(&[u8], &[u8])> {
+        let busy = self.busy.get()?;
+        let is_there = transmit.seq == self.snd.una + transmit.offset
+            && transmit.offset.checked_add(transmit.len)? <= busy.send.len();
+        is_there.then(|| busy.send.slices(transmit.offset, transmit.len))
     }
 
     /// The data that can be read, in two pieces that follow each other.

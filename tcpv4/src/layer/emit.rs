@@ -121,7 +121,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let (data, pseudo) = self.fill_header(filling, buffer)?;
         if let Some(id) = id.filter(|_| transmit.len > 0) {
             let state = self.state.try_borrow().ok()?;
-            let (first, second) = state.get(*id)?.machine.payload(transmit);
+            let (first, second) = state.get(*id)?.machine.payload(transmit)?;
             let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
             to_first.copy_from_slice(first);
             if !second.is_empty() {
@@ -168,10 +168,8 @@ impl<I: Ip, S: Storage> Payload for Queued<'_, I, S> {
     /// Not while whoever called uses the connection itself.
     fn show<R>(&self, take: impl FnOnce([&[u8]; 2]) -> R) -> Option<R> {
         let state = self.tcp.state.try_borrow().ok()?;
-        let (first, second) = state.get(*self.id)?.machine.payload(self.transmit);
-        // What an acknowledgement from within the layer below took away is not
-        // there any more.
-        (first.len() + second.len() == self.payload_len()).then(|| take([first, second]))
+        let (first, second) = state.get(*self.id)?.machine.payload(self.transmit)?;
+        Some(take([first, second]))
     }
 }
 

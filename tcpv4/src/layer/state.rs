@@ -169,9 +169,13 @@ impl<S: Storage> Held<S> {
     pub(crate) fn accept_deadline(&self, now: Instant) -> Option<Instant> {
         match self.owner {
             Owner::Listener => {
-                let waited = i64::from(seconds(now).wrapping_sub(self.seconds).cast_signed());
-                let since = (now.as_millis() / 1000).saturating_add_signed(-waited);
-                Some(Instant::from_secs(since + ACCEPT_SECONDS))
+                // It may have been seen a little after `now`; but a layer that was
+                // not run for hours lets nobody wait for hours more.
+                let waited = match seconds(now).wrapping_sub(self.seconds) {
+                    0xff00.. => 0,
+                    waited => u64::from(waited),
+                };
+                Some(Instant::from_secs((now.as_millis() / 1000).saturating_sub(waited) + ACCEPT_SECONDS))
             }
             Owner::Flow | Owner::Halves | Owner::Nobody => None,
         }

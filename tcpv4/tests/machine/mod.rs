@@ -33,7 +33,7 @@ const PORTS: Ports = Ports { src: 1000, dst: 2000 };
 
 /// The segments that `transmit` is on the wire, as bytes with their checksum.
 pub fn encode<S: Backing>(connection: &Connection<S>, transmit: &Transmit) -> Vec<Vec<u8>> {
-    let (first, second) = connection.payload(transmit);
+    let (first, second) = connection.payload(transmit).unwrap_or_default();
     let data = [first, second].concat();
     assert_eq!(data.len(), transmit.len as usize, "the range lies in the queue");
     let size = transmit.gso_size.map_or(usize::MAX, |size| usize::from(size.get()));
