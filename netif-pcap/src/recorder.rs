@@ -334,7 +334,7 @@ impl Encoder {
         frame: &[u8],
         len: usize,
     ) -> PcapResult<()> {
-        let len = len as u32;
+        let len = len.max(frame.len()) as u32;
         match self {
             Self::PcapNg(writer) => {
                 let block = EnhancedPacketBlock {

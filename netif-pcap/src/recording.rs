@@ -286,7 +286,10 @@ fn ethernet(link: DataLink) -> Result<(), ReadError> {
 }
 
 fn recorded(interface: u32, direction: Option<Direction>, data: Cow<'_, [u8]>, len: u32) -> Recorded {
-    Recorded { at: Instant::ZERO, direction, interface, bytes: data.into_owned(), original_len: len as usize }
+    // A frame that claims to have been shorter than what was captured of it was
+    // not.
+    let original_len = data.len().max(len as usize);
+    Recorded { at: Instant::ZERO, direction, interface, bytes: data.into_owned(), original_len }
 }
 
 fn enhanced(

@@ -78,6 +78,25 @@ fn times_may_be_counted_from_later_or_earlier() {
     }
 }
 
+/// The length before it was cut, however it lies, and the same when it is
+/// written again.
+#[test]
+fn a_frame_is_no_longer_than_it_was() {
+    let mut file = pcapng(Some(9), &[100, 200], false);
+    let lengths: Vec<_> =
+        (0..file.len() - 8).filter(|at| file[*at..].starts_with(&[1, 0, 0, 0, 1, 0, 0, 0])).collect();
+    let [first, second] = lengths[..] else { panic!("{lengths:?}") };
+    file[first + 4] = 0;
+    file[second + 4] = 9;
+    let read = Recording::read(&file).unwrap();
+    let mut again = Vec::new();
+    read.write(&mut again, netif_pcap::Format::PcapNg).unwrap();
+    for recording in [read, Recording::read(&again).unwrap()] {
+        let frames: Vec<_> = recording.frames().iter().map(|f| (f.original_len, f.is_shortened())).collect();
+        assert_eq!(frames, [(1, false), (9, true)]);
+    }
+}
+
 #[test]
 fn frames_are_put_in_order_of_their_times() {
     let recording = Recording::read(&pcapng(Some(9), &[500, 100, 300], false)).unwrap();
