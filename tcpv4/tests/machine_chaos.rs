@@ -177,7 +177,7 @@ impl<B: Backing> Chaos<B> {
         while let Some(transmit) = self.connection.poll_transmit(self.now, &budget) {
             count += 1;
             assert!(count < 20_000, "never silent: {transmit:?}");
-            let (first, second) = self.connection.payload(&transmit);
+            let (first, second) = self.connection.payload(&transmit).unwrap_or_default();
             assert_eq!(first.len() + second.len(), transmit.len as usize);
             let header = transmit.header_len();
             assert!(header <= 60);
