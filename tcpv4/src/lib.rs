@@ -48,6 +48,22 @@
 //! (RFC 7413) is off. RFC 9293 §3.10.7.2 would have it queued until then, which
 //! would give memory to whoever sends SYNs. Nor does a SYN carry data here.
 //!
+//! # Where it departs
+//!
+//! Knowingly, from an RFC or from what Linux does:
+//!
+//! * Data with a timestamp behind TS.Recent is taken where it is newer than what
+//!   came 2²⁹ bytes before (RFC 7323 §5.3 drops it; Linux takes one tick): a
+//!   late original that a retransmission has overtaken is not lost by it.
+//! * A user timeout is this side's alone: the option of RFC 5482 is neither sent
+//!   nor read, as in Linux.
+//! * A peer that gives up what it had acknowledged by SACK is noticed at the
+//!   retransmission timeout (RFC 2018 §8); Linux looks sooner, after half a round
+//!   trip.
+//! * What congestion control has learnt of a path is forgotten with a second of
+//!   idleness, when the connection gives its memory back; see [`congestion`].
+//! * A connection that nobody accepts is reset after a minute; Linux keeps it.
+//!
 //! # Under attack
 //!
 //! Half-open connections are entries of 64 bytes and no part of a listener's

@@ -5,7 +5,7 @@ mod layer_net;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use layer_net::raw::{ACK, PEER, RST, Raw};
+use layer_net::raw::{ACK, PEER, RST, Raw, SYN};
 use layer_net::{B, Link, Net, SECOND, accept, once, pattern, read_all, speak, with_heap};
 use tcpv4::{Flow, Listener, Storage};
 use traits::{Capabilities, FlowError, Offload, SendError};
@@ -71,6 +71,28 @@ on_both! {
             seen.iter().any(|segment| segment.payload.len() == 100)
         });
         assert!(sent && replies >= 4, "{replies}");
+        net.hosts[0].ip.give_room(usize::MAX);
+    }
+
+    /// Neither do SYNs, of which each owes an answer, and which make room for the
+    /// next ones.
+    fn a_flood_of_syns_on_a_slow_device_starves_no_connection(net) {
+        let listener = Listener::<2>::with_capacity();
+        let (mut flow, _) = accept(net, &listener, &Raw::new(0, 1000, 0).from(PEER, 99));
+        assert!(once(flow.write(&[7; 100])).is_ready());
+        let mut answers = 0;
+        let sent = (0..10).any(|round| {
+            for n in 0..32 {
+                let port = 1000 + 64 * round + n;
+                Raw::new(SYN, 7, 0).from(PEER, port).input(net.a(), Some(&listener));
+                Raw::new(ACK, 7, 1).from(PEER, 9000 + port).input(net.a(), None);
+            }
+            net.hosts[0].ip.give_room(4);
+            let seen = speak(net);
+            answers += seen.iter().filter(|segment| segment.flags & SYN != 0).count();
+            seen.iter().any(|segment| segment.payload.len() == 100)
+        });
+        assert!(sent && answers >= 4, "{answers}");
         net.hosts[0].ip.give_room(usize::MAX);
     }
 

@@ -293,3 +293,42 @@ fn full_segments_with_blocks_are_as_large_as_those_without() {
     let _ = s.inject(data(seq + 1976, 24));
     s.expect(seg().ack(seq + 2000));
 }
+
+/// Blocks as a receiver with holes reports them (RFC 2018 §4): the newest first,
+/// as many as the options have room for.
+#[test]
+fn holes_are_told_newest_first() {
+    for (options, most) in [(Start::default(), 4), (Start { ts: true, ..Start::default() }, 3)] {
+        let mut s = Script::open(&options);
+        let seq = settled(&mut s);
+        let hole = |n: u32| (seq + 200 * n, seq + 200 * n + 100);
+        let mut told = Vec::new();
+        for n in [1, 4, 2, 5, 3] {
+            told.insert(0, hole(n));
+            let _ = s.inject(data(hole(n).0, 100));
+            s.expect(seg().ack(seq).sack(&told[..told.len().min(most)]));
+        }
+        // What comes again, and then the block that it lies in (RFC 2883 §4).
+        let _ = s.inject(data(hole(4).0 + 20, 50));
+        told.retain(|block| *block != hole(4));
+        told.insert(0, hole(4));
+        let again = [&[(hole(4).0 + 20, hole(4).0 + 70)], &told[..]].concat();
+        s.expect(seg().ack(seq).sack(&again[..most]));
+    }
+}
+
+/// Options of an acknowledgement with blocks, byte by byte: two NOPs before each,
+/// as Linux pads them.
+#[test]
+fn blocks_stand_behind_two_nops() {
+    for (options, before) in [(Start::default(), 0), (Start { ts: true, ..Start::default() }, 12)] {
+        let mut s = Script::open(&options);
+        let seq = settled(&mut s);
+        let _ = s.inject(data(seq + 100, 100));
+        let sent = s.out.pop_front().expect("an acknowledgement");
+        let options = &sent.bytes[20..];
+        assert_eq!(options.len(), before + 12);
+        assert_eq!(options[..before.min(4)], [1, 1, 8, 10][..before.min(4)]);
+        assert_eq!(options[before..before + 4], [1, 1, 5, 10]);
+    }
+}

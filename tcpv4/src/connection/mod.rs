@@ -216,12 +216,15 @@ impl<B: Backing> Connection<B> {
     }
 
     /// The data of a segment to be sent, in two pieces that follow each other;
-    /// `None` where it is not in the queue any more.
+    /// `None` where not all of it is in the queue any more.
     pub fn payload(&self, transmit: &Transmit) -> Option<(&[u8], &[u8])> {
-        let busy = self.busy.get()?;
-        let is_there = transmit.seq == self.snd.una + transmit.offset
-            && transmit.offset.checked_add(transmit.len)? <= busy.send.len();
-        is_there.then(|| busy.send.slices(transmit.offset, transmit.len))
+        if transmit.len == 0 {
+            return Some((&[], &[]));
+        }
+        // What is acknowledged by now is not there any more.
+        let offset = (!transmit.seq.before(self.snd.una)).then(|| transmit.seq.since(self.snd.una))?;
+        let (first, second) = self.busy.get()?.send.slices(offset, transmit.len);
+        (first.len() + second.len() == transmit.len as usize).then_some((first, second))
     }
 
     /// The data that can be read, in two pieces that follow each other.

@@ -60,7 +60,7 @@ impl<B: Backing> Connection<B> {
     #[inline]
     pub(super) fn sent_plain(&mut self, now: Instant, transmit: &Transmit) {
         #[cfg(test)]
-        super::predicted::tests::taken();
+        super::predicted::tests::taken(super::predicted::tests::Way::Sent);
         let (len, end) = (transmit.len, transmit.end());
         let is_alone = transmit.seq == self.snd.una;
         self.counts.sent_plain();

@@ -73,7 +73,7 @@ impl<B: Backing> Connection<B> {
             self.arm_tail_probe(now);
         }
         #[cfg(test)]
-        tests::taken();
+        tests::taken(tests::Way::Acknowledged);
         let flushed = if is_flushed { Events::FLUSHED } else { Events::empty() };
         Some(Events::CONFIRMED | flushed | self.take_writable())
     }

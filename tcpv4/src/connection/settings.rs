@@ -17,7 +17,7 @@ pub struct Settings {
     pub nodelay: bool,
     /// Asks a silent peer whether it is still there; off by default.
     pub keepalive: Option<Keepalive>,
-    /// How long data may stay unacknowledged (RFC 5482); `None` for 15
+    /// How long data may stay unacknowledged (RFC 5482, on this side alone); `None` for 15
     /// retransmissions, 15 minutes at most.
     pub user_timeout: Option<Duration>,
     /// The most bytes kept that are written and not yet acknowledged; within

@@ -73,34 +73,37 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let state = self.state.borrow_mut();
         let owed = state.half_open_lists.first().and_then(|list| list.front());
         let dirty = state.dirty.front();
-        // After a burst of replies it is another's turn: whoever floods a device
-        // that sends more slowly than it receives starves no connection.
-        let is_alone = owed.is_none() && dirty.is_none();
-        if (is_alone || usize::from(self.replied.get()) < BURST)
-            && let Some(&reply) = state.replies.front()
-        {
-            drop(state);
-            let turn = self.transmit_reply(&reply);
-            if turn == Turn::Done {
-                self.replied.set(self.replied.get().saturating_add(1));
+        // After a burst of answers it is a connection's turn: whoever floods a
+        // device that sends more slowly than it receives starves none.
+        let answered = self.replied.get();
+        let is_theirs = dirty.is_some() && usize::from(answered) >= BURST;
+        // Replies and SYN-ACKs go in turns, where there are both.
+        let reply = state.replies.front().copied().filter(|_| owed.is_none() || answered.is_multiple_of(2));
+        let turn = match (reply, owed, dirty) {
+            (Some(reply), _, _) if !is_theirs => {
+                drop(state);
+                self.transmit_reply(&reply)
             }
-            return turn;
-        }
-        let turn = match (owed, dirty) {
-            (Some(slot), _) => {
+            (_, Some(slot), _) if !is_theirs => {
                 drop(state);
                 self.transmit_syn_ack(now, slot)
             }
-            (None, Some(slot)) => {
-                // The segment at hand, which goes to and fro in its place: it is
-                // large.
-                let mut segment = None;
-                match self.speaker(state, now, slot, &mut segment) {
-                    Some(speaker) => self.transmit_burst(now, &speaker, &mut segment),
-                    None => Turn::Done,
-                }
-            }
-            (None, None) => Turn::Idle,
+            (_, _, Some(slot)) => return self.transmit_of(state, now, slot),
+            (_, _, None) => return Turn::Idle,
+        };
+        if turn == Turn::Done {
+            self.replied.set(answered.wrapping_add(1));
+        }
+        turn
+    }
+
+    /// A connection's turn.
+    fn transmit_of(&self, state: RefMut<'_, State<S>>, now: Instant, slot: u32) -> Turn {
+        // The segment at hand, which goes to and fro in its place: it is large.
+        let mut segment = None;
+        let turn = match self.speaker(state, now, slot, &mut segment) {
+            Some(speaker) => self.transmit_burst(now, &speaker, &mut segment),
+            None => Turn::Done,
         };
         if turn != Turn::Full {
             self.replied.set(0);

@@ -7,6 +7,7 @@
 #![allow(clippy::field_reassign_with_default)]
 
 use std::collections::BinaryHeap;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -117,6 +118,8 @@ pub struct Pair<S: Backing> {
     pub drop: Vec<(usize, u64)>,
     pub sent: [u64; 2],
     pub sent_bytes: [u64; 2],
+    /// Of all bytes that went out.
+    pub digest: DefaultHasher,
     pub log: bool,
     flights: BinaryHeap<Flight>,
     number: u64,
@@ -174,6 +177,7 @@ impl<S: Backing> Pair<S> {
             drop: Vec::new(),
             sent: [0; 2],
             sent_bytes: [0; 2],
+            digest: DefaultHasher::new(),
             log: false,
             flights: BinaryHeap::new(),
             number: 0,
@@ -236,6 +240,7 @@ impl<S: Backing> Pair<S> {
         let number = self.sent[from];
         self.sent[from] += 1;
         self.sent_bytes[from] += bytes.len() as u64;
+        self.digest.write(&bytes);
         let is_dropped = self.drop.contains(&(from, number)) || self.random.chance(self.faults.loss);
         if self.log {
             println!(

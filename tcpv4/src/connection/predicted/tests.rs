@@ -2,6 +2,7 @@
 //! segments, both leave the same connections and send the same.
 
 use core::cell::Cell;
+use core::hash::Hasher;
 use core::time::Duration;
 use std::format;
 use std::string::String;
@@ -18,7 +19,14 @@ use crate::machine::{Faults, Pair, Random, SACK, SCALE, TIMESTAMPS, pattern};
 
 std::thread_local! {
     static IS_OFF: Cell<bool> = const { Cell::new(false) };
-    static TAKEN: Cell<u64> = const { Cell::new(0) };
+    static TAKEN: Cell<[u64; 2]> = const { Cell::new([0; 2]) };
+}
+
+/// Which straight function.
+#[derive(Clone, Copy)]
+pub(in crate::connection) enum Way {
+    Acknowledged,
+    Sent,
 }
 
 /// Whether everything takes the general steps.
@@ -27,8 +35,10 @@ pub(in crate::connection) fn is_off() -> bool {
 }
 
 /// A straight function was taken to its end.
-pub(in crate::connection) fn taken() {
-    TAKEN.set(TAKEN.get() + 1);
+pub(in crate::connection) fn taken(way: Way) {
+    let mut taken = TAKEN.get();
+    taken[way as usize] += 1;
+    TAKEN.set(taken);
 }
 
 /// All of a connection; of the bytes in its queues, where they lie.
@@ -150,26 +160,30 @@ fn carry_out(plan: &Plan, is_off: bool) -> Vec<String> {
     let mut trace = Vec::new();
     for step in 0..plan.steps {
         let host = random.below(2) as usize;
+        let mut results = String::new();
         let connection = &mut pair.hosts[host];
         if random.chance(600) {
             let len = 1 + random.below(plan.chunk);
             let bytes: Vec<u8> = (0..len).map(|at| pattern(host, at)).collect();
-            let _ = connection.write(pair.now, &bytes);
+            results += &format!("{:?}\n", connection.write(pair.now, &bytes));
         }
         if random.chance(700) {
             let len = 1 + random.below(2 * plan.chunk) as usize;
-            let _ = connection.read(pair.now, &mut buffer[..len]);
+            let read = connection.read(pair.now, &mut buffer[..len]);
+            results += &format!("{read:?} {:?}\n", &buffer[..len.min(64)]);
         }
         if step > 100 && random.chance(3) {
-            let _ = connection.close(pair.now);
+            results += &format!("{:?}\n", connection.close(pair.now));
         }
         if random.chance(950) {
             pair.step();
         } else {
             pair.run_for(Duration::from_millis(random.below(3_000)));
         }
-        let sent = format!("{:?} {:?} {:?} {:?}\n", pair.now, pair.sent, pair.sent_bytes, pair.events);
-        trace.push(sent + &state(&pair.hosts[0]) + &state(&pair.hosts[1]));
+        // What happened since, and every byte that went out.
+        let events = core::mem::take(&mut pair.events);
+        let sent = format!("{:?} {:?} {:?} {events:?}\n", pair.now, pair.sent, pair.digest.finish());
+        trace.push(results + &sent + &state(&pair.hosts[0]) + &state(&pair.hosts[1]));
     }
     IS_OFF.set(false);
     trace
@@ -199,10 +213,11 @@ fn a_path_without_faults_goes_straight() {
             chunk,
             steps: 300,
         };
-        TAKEN.set(0);
+        TAKEN.set([0; 2]);
         carry_out(&plan, true);
-        assert_eq!(TAKEN.get(), 0);
+        assert_eq!(TAKEN.get(), [0; 2]);
         carry_out(&plan, false);
-        assert!(TAKEN.get() > 100, "{} of chunks of {chunk}", TAKEN.get());
+        let [acknowledged, sent] = TAKEN.get();
+        assert!(acknowledged > 50 && sent > 50, "{:?} of chunks of {chunk}", TAKEN.get());
     }
 }
