@@ -138,7 +138,7 @@ fn tests(shell: &Shell) -> Result<()> {
 
 /// Each target for so many executions, the same ones each time.
 fn fuzz(shell: &Shell) -> Result<()> {
-    fuzz::run(shell, &[], fuzz::Length::Runs(4000), false)
+    fuzz::run(shell, &[], fuzz::Length::Runs(2000), false)
 }
 
 /// The tests of whole towers that want programs of the system.
