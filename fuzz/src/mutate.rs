@@ -10,7 +10,7 @@ pub struct Mutator {
 }
 
 impl Mutator {
-    /// The longest input made.
+    /// The longest input made, and the longest that a fuzzer is given.
     pub const MAX_LEN: usize = 4096;
 
     /// A mutator that begins with `seed`.

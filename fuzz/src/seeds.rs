@@ -3,6 +3,7 @@
 
 use dhcp_client::message::{Code, Header, MessageType, Op, Writer};
 
+use crate::mutate::Mutator;
 use crate::packet::{self, Ipv4, PEER, STACK, Tcp};
 use crate::recorded;
 
@@ -10,9 +11,6 @@ use crate::recorded;
 fn with_len(payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as u16).to_be_bytes()[..], payload].concat()
 }
-
-/// The longest input that the fuzzer is given.
-const MAX_LEN: usize = 4096;
 
 /// Some of the recorded payloads: short ones, each length once.
 fn some_recorded(protocol: u8) -> Vec<Vec<u8>> {
@@ -54,7 +52,7 @@ pub fn capture() -> Vec<Vec<u8>> {
             }
             capture.into_writer()
         })
-        .chain(recorded::files().into_iter().filter(|file| file.len() <= 4096))
+        .chain(recorded::files().into_iter().filter(|file| file.len() <= Mutator::MAX_LEN))
         .collect()
 }
 
@@ -211,7 +209,7 @@ pub fn tower() -> Vec<Vec<u8>> {
     let recorded = recorded::frames().into_iter().map(|frames| {
         let short = frames.iter().filter(|frame| frame.len() <= 400);
         let all = short.fold(vec![0], |all, frame| [all, raw(frame)].concat());
-        all.into_iter().take(MAX_LEN).collect()
+        all.into_iter().take(Mutator::MAX_LEN).collect()
     });
     let made = [
         [vec![0], raw(&arp), raw(&datagram), raw(&segment), raw(&ping)].concat(),

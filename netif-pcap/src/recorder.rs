@@ -192,12 +192,18 @@ impl<W: Write> Recorder<W> {
     /// Records a frame that was recorded before, as it was.
     pub(crate) fn record_again(&self, interface: u32, frame: &Recorded) {
         let direction = frame.direction.unwrap_or(Direction::Inbound);
-        let mut state = self.state.borrow_mut();
+        let write = |state: &mut State<W>| {
+            state.write(interface, frame.at, direction, &frame.bytes, frame.original_len)
+        };
+        self.put(&mut self.state.borrow_mut(), write);
+    }
+
+    /// Writes a frame, unless the file has failed before, and counts it.
+    fn put(&self, state: &mut State<W>, write: impl FnOnce(&mut State<W>) -> io::Result<()>) {
         let written = match self.statistics.get().error {
-            None => state.write(interface, frame.at, direction, &frame.bytes, frame.original_len),
+            None => write(state),
             Some(kind) => Err(kind.into()),
         };
-        drop(state);
         self.count(written);
     }
 
@@ -217,11 +223,7 @@ impl<W: Write> Recorder<W> {
             return self.count(Err(io::ErrorKind::ResourceBusy.into()));
         };
         let write = |state: &mut State<W>, bytes: &[u8]| {
-            let written = match self.statistics.get().error {
-                None => state.write(interface, at, direction, bytes, bytes.len()),
-                Some(kind) => Err(kind.into()),
-            };
-            self.count(written);
+            self.put(state, |state| state.write(interface, at, direction, bytes, bytes.len()));
         };
         if segmentation.is_none() && checksum.is_none() {
             return write(&mut state, frame);

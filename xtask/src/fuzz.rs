@@ -161,7 +161,6 @@ impl Place {
             .args(limit)
             .arg(format!("-artifact_prefix={}/", findings.display()))
             .args([&own, &committed, &seeds])
-            .env("FUZZ_SEEDS", &seeds)
             .current_dir(shell.current_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
