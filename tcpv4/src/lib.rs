@@ -86,10 +86,10 @@ extern crate self as tcpv4;
 extern crate std;
 
 #[cfg(test)]
-#[path = "../tests/layer_net/mod.rs"]
+#[path = "../tests/layer/net/mod.rs"]
 mod layer_net;
 #[cfg(test)]
-#[path = "../tests/machine/mod.rs"]
+#[path = "../tests/machine/harness/mod.rs"]
 mod machine;
 
 pub mod buffer;

@@ -2,7 +2,6 @@
 
 mod buffered;
 mod error;
-mod handle;
 mod io;
 mod poll;
 mod split;

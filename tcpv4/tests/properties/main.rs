@@ -1,0 +1,5 @@
+//! Bytes, numbers and buffers beside models of them.
+
+mod header;
+mod ring;
+mod seq;
