@@ -73,7 +73,8 @@
 //! drawn at `connect`. Resets have no quota, which would tell whoever uses
 //! it up of others. Everything dropped is counted by its reason: [`Statistics`].
 
-// Tests of the inside share the harness of those outside, which has std.
+// Tests of the inside share the harness of those outside, which has std; those
+// of one form of memory alone are there with that.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, allow(unused_qualifications, reason = "no_std names what std's prelude has"))]
 #![forbid(unsafe_code)]
@@ -85,10 +86,10 @@ extern crate self as tcpv4;
 #[cfg(test)]
 extern crate std;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 #[path = "../tests/layer/net/mod.rs"]
 mod layer_net;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 #[path = "../tests/machine/harness/mod.rs"]
 mod machine;
 

@@ -181,7 +181,7 @@ impl<const BACKLOG: usize> Accept for Listener<BACKLOG> {
     }
 
     fn holds(&self, connection: ConnectionId, place: Place) -> bool {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         crate::table::count_waiting();
         let at = place.0.wrapping_sub(self.first.get().0);
         self.waiting.borrow().get(usize::from(at)) == Some(&connection)

@@ -127,12 +127,13 @@ fn dependencies(shell: &Shell) -> Result<()> {
 }
 
 fn no_std(shell: &Shell) -> Result<()> {
+    // All scripts of TCP in memory that the caller hands over, with no other there.
+    cmd!(shell, "cargo test -p tcpv4 --no-default-features --lib --tests --locked").run()?;
     footprint::check(shell)
 }
 
 fn tests(shell: &Shell) -> Result<()> {
-    // TCP's run in both forms of memory; that it builds without an allocator is
-    // seen by the lints and by the program without std.
+    // TCP's run in both forms of memory.
     Ok(cmd!(shell, "cargo test --workspace --exclude tests --all-features --locked").run()?)
 }
 

@@ -16,7 +16,7 @@ impl<B: Backing> Connection<B> {
     /// returns whether there is one.
     #[inline]
     pub(crate) fn put_plain(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         if super::predicted::tests::is_off() {
             return false;
         }
@@ -59,7 +59,7 @@ impl<B: Backing> Connection<B> {
     /// That segment was sent: what [`Self::transmitted`] comes to for it.
     #[inline]
     pub(super) fn sent_plain(&mut self, now: Instant, transmit: &Transmit) {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         super::predicted::tests::taken(super::predicted::tests::Way::Sent);
         let (len, end) = (transmit.len, transmit.end());
         let is_alone = transmit.seq == self.snd.una;

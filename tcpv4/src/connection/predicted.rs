@@ -28,7 +28,7 @@ impl<B: Backing> Connection<B> {
         segment: &Segment<'_>,
         ack: SeqNum,
     ) -> Option<Events> {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         if tests::is_off() {
             return None;
         }
@@ -72,7 +72,7 @@ impl<B: Backing> Connection<B> {
             self.arm_retransmit(now);
             self.arm_tail_probe(now);
         }
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         tests::taken(tests::Way::Acknowledged);
         let flushed = if is_flushed { Events::FLUSHED } else { Events::empty() };
         Some(Events::CONFIRMED | flushed | self.take_writable())
@@ -89,5 +89,5 @@ impl<B: Backing> Busy<B> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 pub(super) mod tests;

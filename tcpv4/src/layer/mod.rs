@@ -13,7 +13,7 @@ mod output;
 mod state;
 mod syn;
 mod timeout;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod work;
 
 use core::cell::{Cell, RefCell};
@@ -41,7 +41,8 @@ pub(crate) use state::{Held, Lent, Owner, State, Want};
 ///
 /// Its memory is bounded by [`Limits`].
 ///
-/// ```
+#[cfg_attr(feature = "alloc", doc = "```")]
+#[cfg_attr(not(feature = "alloc"), doc = "```ignore")]
 /// # use traits::{Inbound, Ip, Layer, Rng, Time};
 /// use tcpv4::{Listener, Tcp};
 ///

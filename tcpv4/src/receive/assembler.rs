@@ -175,7 +175,7 @@ impl<L: List<Range>> Assembler<L> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
     use std::collections::BTreeSet;
     use std::vec::Vec;

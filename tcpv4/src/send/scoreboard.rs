@@ -45,7 +45,7 @@ pub(crate) struct Scoreboard<L, A> {
     assumed: u32,
     item: PhantomData<Record>,
     /// How many records [`Scoreboard::mark_late`] has looked at.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     looked_at: core::cell::Cell<usize>,
 }
 
@@ -62,7 +62,7 @@ impl<L: List<Record>, A: List<Resent>> Default for Scoreboard<L, A> {
             lost: 0,
             assumed: 0,
             item: PhantomData,
-            #[cfg(test)]
+            #[cfg(all(test, feature = "alloc"))]
             looked_at: core::cell::Cell::default(),
         }
     }
@@ -377,5 +377,5 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests;

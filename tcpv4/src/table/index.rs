@@ -113,7 +113,7 @@ impl<C: Cells> Index<C> {
         let cells = self.cells.cells();
         let mut at = home(hash, cells.len());
         for _ in 0..cells.len() {
-            #[cfg(test)]
+            #[cfg(all(test, feature = "alloc"))]
             super::count(0, 1, 0);
             let cell = *cells.get(at)?;
             if cell == 0 {
@@ -230,7 +230,7 @@ const fn next(at: usize, size: usize) -> usize {
     if at + 1 < size { at + 1 } else { 0 }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -4,7 +4,7 @@
 mod index;
 mod slab;
 mod tuple;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod work;
 
 #[cfg(feature = "alloc")]
@@ -14,5 +14,5 @@ pub(crate) use index::{Cells, Entry, Index};
 pub(crate) use slab::Pages;
 pub(crate) use slab::{Arena, List, Slab, Slot, UNNOTED};
 pub(crate) use tuple::Tuple;
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 pub(crate) use work::{Work, count, count_waiting, work};

@@ -186,7 +186,7 @@ impl<A> Slab<A> {
     where
         A: Arena<Slot<T>>,
     {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         super::count(1, 0, 0);
         self.slots.get(at as usize)?.value.as_ref()
     }
@@ -196,7 +196,7 @@ impl<A> Slab<A> {
     where
         A: Arena<Slot<T>>,
     {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         super::count(1, 0, 0);
         self.slots.get_mut(at as usize)?.value.as_mut()
     }
@@ -207,7 +207,7 @@ impl<A> Slab<A> {
     where
         A: Arena<Slot<T>>,
     {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "alloc"))]
         super::count(1, 0, 0);
         self.slots.get_mut(at as usize).filter(|slot| slot.generation == generation)?.value.as_mut()
     }
@@ -291,7 +291,7 @@ impl<A> Slab<A> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
     use std::vec::Vec;

@@ -72,34 +72,7 @@ fn the_algorithm_may_be_chosen_on_the_way() {
 }
 
 #[test]
-fn what_may_be_queued_is_twice_the_window_and_little_ahead() {
-    let mut s = wide(Algorithm::Cubic);
-    assert_eq!(s.connection.info().send_limit, 128 << 10);
-    let mut next = 1;
-    for _ in 0..5 {
-        let bytes = vec![0; s.connection.writable()];
-        assert_eq!(s.connection.write(s.now, &bytes), Ok(bytes.len()));
-        s.flush();
-        next += 1000 * s.discard() as u32;
-        s.run(100);
-        let _ = s.inject(ack(next));
-    }
-    let info = s.connection.info();
-    assert!(info.cwnd > 200_000, "{info:?}");
-    assert!(2 * info.cwnd > info.outstanding + 261_120, "{info:?}");
-    assert_eq!(info.send_limit, info.outstanding + 261_120);
-    // There is room again as soon as it was sent, acknowledged or not.
-    let bytes = vec![0; s.connection.writable()];
-    assert_eq!(s.connection.write(s.now, &bytes), Ok(bytes.len()));
-    assert_eq!(s.connection.writable(), 0);
-    s.flush();
-    let sent = s.connection.info().outstanding - info.outstanding;
-    assert!(sent > 100_000);
-    assert_eq!(s.connection.writable(), sent as usize);
-}
-
-#[test]
-fn and_never_more_than_the_user_allows() {
+fn no_more_is_queued_than_the_user_allows() {
     let mut settings = Settings::default();
     settings.send_limit = 5000;
     let mut s = Script::open(&Start { settings, ..Start::default() });

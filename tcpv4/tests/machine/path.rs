@@ -245,19 +245,3 @@ fn slow_start_doubles_with_each_round_trip() {
         assert_eq!(s.discard(), 20, "by bytes, however many acknowledgements tell of them");
     }
 }
-
-#[test]
-fn idle_connections_hold_no_memory() {
-    let mut s = Script::established();
-    let _ = s.inject(data(1, 5000));
-    assert!(s.connection.held() >= 5000);
-    s.run(10_000);
-    assert!(s.connection.held() >= 5000, "it is not read");
-    assert_eq!(s.read_from(0), 5000);
-    s.run(3_000);
-    assert_eq!(s.connection.held(), 0);
-    s.discard();
-    s.write(10);
-    let _ = s.inject(data(5001, 10).ack(11));
-    assert_eq!(s.read_from(5000), 10);
-}

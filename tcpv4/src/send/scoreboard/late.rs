@@ -200,12 +200,12 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         record.mark == Mark::Sent && record.retransmitted && record.sent_at == resent.sent_at
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, feature = "alloc"))]
     fn look(&self) {
         self.looked_at.set(self.looked_at.get() + 1);
     }
 
-    #[cfg(not(test))]
+    #[cfg(not(all(test, feature = "alloc")))]
     #[inline]
     fn look(&self) {}
 }

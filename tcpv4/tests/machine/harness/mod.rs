@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tcpv4::SeqNum;
-use tcpv4::buffer::{Backing, Growing};
+use tcpv4::buffer::Backing;
 use tcpv4::connection::{Budget, Buffers, Connection, Events, Open, Outcome, Passive, Settings, State};
 use tcpv4::segment::{Control, Segment, Transmit};
 use tcpv4::wire::{self, Ports};
@@ -122,7 +122,8 @@ pub struct Pair<S: Backing> {
     number: u64,
 }
 
-impl Pair<Growing> {
+#[cfg(feature = "alloc")]
+impl Pair<tcpv4::buffer::Growing> {
     /// An active opener and a passive one, before the first SYN.
     pub fn new(settings: [Settings; 2], seed: u64, faults: Faults) -> Self {
         Self::with_offers(settings, seed, faults, SACK | TIMESTAMPS | SCALE)

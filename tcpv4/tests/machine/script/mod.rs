@@ -14,8 +14,7 @@ mod seg;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tcpv4::buffer::Growing;
-use tcpv4::connection::{Budget, Buffers, Connection, Events, Failure, Open, Outcome, Settings, State};
+use tcpv4::connection::{Budget, Connection, Events, Failure, Open, Outcome, Settings, State};
 use tcpv4::segment::{Control, Ecn, Segment};
 use tcpv4::wire::{Options, SackBlock, SackBlocks, Timestamps};
 use tcpv4::{Mss, SeqNum, Window, WindowScale};
@@ -41,7 +40,7 @@ pub struct Sent {
 
 /// One machine, whose peer is the script.
 pub struct Script {
-    pub connection: Connection<Growing>,
+    pub connection: Connection<crate::Memory>,
     pub now: Instant,
     pub out: VecDeque<Sent>,
     pub events: Events,
@@ -86,7 +85,7 @@ impl Script {
     pub fn connecting(settings: &Settings) -> Self {
         let now = Instant::from_secs(10);
         let open = Open { iss: SeqNum::new(ISS), ts_offset: TS_OFFSET, mtu: 1500 };
-        let connection = Connection::connect(now, &open, settings, Buffers::default());
+        let connection = Connection::connect(now, &open, settings, crate::buffers(settings));
         let mut script = Self {
             connection,
             now,
