@@ -57,9 +57,6 @@
 //!   late original that a retransmission has overtaken is not lost by it.
 //! * A user timeout is this side's alone: the option of RFC 5482 is neither sent
 //!   nor read, as in Linux.
-//! * A peer that gives up what it had acknowledged by SACK is noticed at the
-//!   retransmission timeout (RFC 2018 §8); Linux looks sooner, after half a round
-//!   trip.
 //! * What congestion control has learnt of a path is forgotten with a second of
 //!   idleness, when the connection gives its memory back; see [`congestion`].
 //! * A connection that nobody accepts is reset after a minute; Linux keeps it.

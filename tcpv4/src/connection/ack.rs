@@ -9,6 +9,10 @@ use crate::buffer::{Backing, Side};
 use crate::recovery::{Phase, TailProbe};
 use crate::segment::Segment;
 
+/// How long it may take a peer, at the least, to acknowledge what it told of by
+/// SACK once nothing before that is missing, in microseconds.
+const RENEGING_DELAY: u64 = 10_000;
+
 /// What an acknowledgement tells.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct News {
@@ -216,7 +220,19 @@ impl<B: Backing> Connection<B> {
         if news.acked > 0 {
             self.arm_retransmit(now);
             self.arm_tail_probe(now);
+            self.doubt_sack(now);
         }
+    }
+
+    /// The acknowledgement has moved on and ends right before what SACK told of:
+    /// whoever has that would acknowledge it, too. Perhaps the peer is at it; if
+    /// nothing moves on in half a round trip, it has given that data up (RFC 2018
+    /// §8; as in Linux).
+    fn doubt_sack(&mut self, now: Instant) {
+        let is_doubtful = self.busy.get().is_some_and(|busy| busy.scoreboard.is_first_sacked());
+        let Some(at) = self.timer(Timer::Retransmit).filter(|_| is_doubtful) else { return };
+        let delay = (self.rtt.srtt_micros().unwrap_or(0) / 2).max(RENEGING_DELAY);
+        self.set_timer(Timer::Retransmit, at.min(now.plus_micros(delay)));
     }
 
     pub(super) fn arm_retransmit(&mut self, now: Instant) {

@@ -13,7 +13,7 @@ use super::timers::Timer;
 use super::{Connection, Flags};
 use crate::buffer::{Backing, Side};
 use crate::congestion::{Controller, Cwnd};
-use crate::recovery::{Phase, Prior, RttEstimator};
+use crate::recovery::{Phase, Prior, RttEstimator, Watch};
 
 impl<B: Backing> Connection<B> {
     /// Takes what an acknowledgement told.
@@ -29,7 +29,12 @@ impl<B: Backing> Connection<B> {
         let is_undone = recoverer.check_spurious(&news);
         let mut is_reduced = recoverer.check_tail_probe(&news);
         recoverer.end_phase();
-        let (lost, next) = if recoverer.has_sack {
+        // Whether what lies before something that has arrived is lost is open where
+        // it is that the peer may have given up.
+        let is_doubtful = news.acked > 0 && recoverer.busy.scoreboard.is_first_sacked();
+        let (lost, next) = if is_doubtful {
+            (0, None)
+        } else if recoverer.has_sack {
             recoverer.detect_by_time(now)
         } else {
             (recoverer.detect_by_count(&news), None)
@@ -118,8 +123,9 @@ impl<B: Backing> Connection<B> {
         let (una, nxt, outstanding) = (self.snd.una, self.snd.nxt, self.snd.outstanding());
         let busy = self.busy.get_or_default();
         let first = busy.scoreboard.records().first().copied();
-        if first.is_some_and(|first| first.mark == crate::send::Mark::Sacked) {
-            // The peer has given up what it had told of (RFC 2018 §8).
+        // The peer has given up what it had told of (RFC 2018 §8).
+        let has_reneged = busy.scoreboard.is_first_sacked();
+        if has_reneged {
             busy.scoreboard.unmark_sacked();
         }
         busy.scoreboard.forget_assumed();
@@ -127,7 +133,8 @@ impl<B: Backing> Connection<B> {
         // Not the number of retries, of which RFC 6069 takes some back.
         let was_stalled = recovery.stalled_since.is_some();
         recovery.stalled_since = recovery.stalled_since.or(first.map(|first| first.sent_at));
-        recovery.watch = recovery.watch_of_timeout();
+        // What it has kept comes with the rest, though never sent again.
+        recovery.watch = if has_reneged { Watch::Off } else { recovery.watch_of_timeout() };
         recovery.tail_probe.reset();
         // What is under way has slowed the sender down already, whether by the
         // timer, by acknowledgements or by a mark: as Linux, once for a window of

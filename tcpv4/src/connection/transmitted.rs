@@ -100,7 +100,11 @@ impl<B: Backing> Connection<B> {
         if transmit.purpose == Purpose::TailProbe {
             busy.recovery.tail_probe.sent(nxt, true);
         }
+        let is_first_sacked = busy.scoreboard.is_first_sacked();
         self.sent_at = Stamp::of(now);
-        self.arm_retransmit(now);
+        // The timer of what the peer may have given up goes on.
+        if !is_first_sacked {
+            self.arm_retransmit(now);
+        }
     }
 }

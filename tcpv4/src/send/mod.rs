@@ -5,5 +5,5 @@ mod scoreboard;
 mod window;
 
 pub(crate) use queue::SendQueue;
-pub(crate) use scoreboard::{Mark, Record, Resent, Scoreboard};
+pub(crate) use scoreboard::{Record, Resent, Scoreboard};
 pub(crate) use window::SendWindow;

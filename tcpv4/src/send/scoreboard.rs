@@ -97,6 +97,13 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         self.sacked_segments
     }
 
+    /// Whether the first number under way has arrived, as far as SACK tells: then
+    /// it ought to be acknowledged.
+    #[inline]
+    pub(crate) fn is_first_sacked(&self) -> bool {
+        self.sacked != 0 && self.records().first().is_some_and(|first| first.mark == Mark::Sacked)
+    }
+
     #[inline]
     pub(crate) fn lost(&self) -> u32 {
         self.lost

@@ -21,6 +21,7 @@ mod path;
 mod patience;
 mod receive;
 mod recovery;
+mod reneging;
 mod reordering;
 mod script;
 mod slow_start;

@@ -104,10 +104,10 @@ fn several_holes_are_repeated_each_once() {
     let _ = s.inject(ack(1).sack(&[(6001, 10_001), (4001, 5001), (1001, 3001)]));
     s.run(90);
     let mut repeated: Vec<u32> = Vec::new();
-    for n in [1001, 4001, 5001] {
+    for next in [3001, 5001] {
         s.run(100);
         repeated.extend(s.out.drain(..).map(|sent| decode(&sent.bytes).seq.value().wrapping_sub(ISS)));
-        let _ = s.inject(ack(if n == 1001 { 3001 } else { n }).sack(&[(6001, 10_001)]));
+        let _ = s.inject(ack(next).sack(&[(6001, 10_001)]));
     }
     s.run(10);
     repeated.extend(s.out.drain(..).map(|sent| decode(&sent.bytes).seq.value().wrapping_sub(ISS)));

@@ -34,6 +34,8 @@ mod patience;
 mod receive;
 #[path = "../machine/recovery.rs"]
 mod recovery;
+#[path = "../machine/reneging.rs"]
+mod reneging;
 #[path = "../machine/reordering.rs"]
 mod reordering;
 #[path = "../machine/script/mod.rs"]
