@@ -1,5 +1,6 @@
 //! The whole client without a heap: an allocator that panics.
 
+#[path = "client/common/mod.rs"]
 mod common;
 
 use std::pin::pin;

@@ -1,11 +1,9 @@
 //! What a server may say, and what a lease makes of it.
 
-mod common;
-
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use dhcp_client::message::{Code, Message, MessageType};
 use dhcp_client::{Lease, LeaseError, Term};
 use rand_core::SeedableRng;

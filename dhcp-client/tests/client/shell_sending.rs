@@ -1,13 +1,11 @@
 //! What the client sends through layers, and what becomes of it where they
 //! refuse.
 
-mod common;
-
 use std::net::Ipv4Addr;
 use std::pin::pin;
 
-use common::world::World;
-use common::*;
+use crate::common::world::World;
+use crate::common::*;
 use dhcp_client::message::{Message, MessageType};
 use dhcp_client::{Options, StateName};
 use traits::{Instant, MacAddr, SendError};

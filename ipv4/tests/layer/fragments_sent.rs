@@ -1,10 +1,8 @@
 //! Packets cut, and put together again.
 
-mod common;
-
 use std::collections::HashSet;
 
-use common::*;
+use crate::common::*;
 use ipv4::Ipv4;
 use proptest::prelude::*;
 use traits::*;

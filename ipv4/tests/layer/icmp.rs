@@ -1,10 +1,8 @@
 //! ICMP: echo, errors sent and their rate, errors received.
 
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use ipv4::{Ipv4, listeners};
 use traits::*;
 use wire::{Cidr, Protocol};

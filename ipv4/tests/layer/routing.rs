@@ -1,8 +1,6 @@
 //! Which way packets go, and from which address.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::{DEAD_GATEWAY, Ipv4};
 use std::net::Ipv4Addr;
 use traits::*;

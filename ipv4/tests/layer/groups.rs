@@ -1,11 +1,9 @@
 //! Groups: a host by RFC 2236.
 
-mod common;
-
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use ipv4::{Ipv4, listeners};
 use traits::*;
 use wire::{MacAddr, Protocol};

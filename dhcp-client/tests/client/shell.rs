@@ -1,13 +1,11 @@
 //! The client with layers, time and a console around it.
 
-mod common;
-
 use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 
-use common::world::World;
-use common::*;
+use crate::common::world::World;
+use crate::common::*;
 use dhcp_client::message::{Message, MessageType};
 use dhcp_client::{Check, Options, StateName};
 use traits::{Cidr, Instant};

@@ -1,8 +1,6 @@
 //! Fragments made whole, and what is done with those that can't be.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::REASSEMBLY_TIMEOUT;
 use std::time::Duration;
 use traits::*;

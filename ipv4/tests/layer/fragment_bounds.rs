@@ -1,8 +1,6 @@
 //! Reassembly at its bounds: floods, shares, buffers in use.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::{Ipv4, listeners};
 use traits::*;
 use wire::Cidr;

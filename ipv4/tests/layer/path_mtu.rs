@@ -1,8 +1,6 @@
 //! Path MTU discovery (RFC 1191).
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::{Ipv4, MIN_PATH_MTU, PATH_MTU_AGE};
 use std::net::Ipv4Addr;
 use traits::*;

@@ -1,9 +1,7 @@
 //! Whatever arrives: no panic, no memory beyond the bounds, and every packet
 //! accounted for.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::{Fragmentation, HeaderFields};
 use proptest::prelude::*;
 use traits::*;

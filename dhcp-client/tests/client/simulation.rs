@@ -1,8 +1,6 @@
 //! Clients and a server made of the same parts, on a link that loses, delays
 //! and doubles.
 
-mod common;
-
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::Ipv4Addr;

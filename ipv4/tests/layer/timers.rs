@@ -1,10 +1,8 @@
 //! Deadlines, and who is woken for them.
 
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use ipv4::REASSEMBLY_TIMEOUT;
 use traits::*;
 

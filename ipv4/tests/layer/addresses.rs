@@ -1,9 +1,7 @@
 //! Own addresses: set one by one or all at once, and what the layer below
 //! hears of it.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::Ipv4;
 use std::net::Ipv4Addr;
 use traits::*;

@@ -1,11 +1,9 @@
 //! What RFC 2131's figure 5 leaves out: the check by ARP, DECLINE, RELEASE,
 //! INFORM, and what the messages carry.
 
-mod common;
-
 use std::net::Ipv4Addr;
 
-use common::*;
+use crate::common::*;
 use dhcp_client::machine::Note;
 use dhcp_client::message::{Code, Message, MessageType};
 use dhcp_client::{Check, Options, StateName};

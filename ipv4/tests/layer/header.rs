@@ -1,12 +1,9 @@
 //! A header that is written is read the same, by the layer and by code of its
 //! own.
-#![allow(missing_docs)]
-
-mod common;
 
 use std::net::Ipv4Addr;
 
-use common::*;
+use crate::common::*;
 use ipv4::{Fragmentation, HEADER_LEN, HeaderFields, MAX_HEADER_LEN, MAX_PACKET_LEN};
 use proptest::prelude::*;
 use traits::RxMeta;

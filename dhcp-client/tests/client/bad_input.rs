@@ -1,8 +1,6 @@
 //! Every bad input on DHCP, with what counts it.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use dhcp_client::message::{Code, Header, MessageType, Op};
 use dhcp_client::{StateName, Statistics};
 use traits::MacAddr;

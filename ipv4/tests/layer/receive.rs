@@ -1,8 +1,6 @@
 //! What is taken and what is dropped: headers, options, addresses.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ipv4::{Ipv4, listeners};
 use traits::*;
 use wire::{Cidr, Protocol};

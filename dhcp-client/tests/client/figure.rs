@@ -1,8 +1,6 @@
 //! One script for each arrow of RFC 2131's figure 5.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use dhcp_client::message::MessageType;
 use dhcp_client::{Check, Options, StateName};
 

@@ -1,11 +1,9 @@
 //! The machine under any messages and any timing: no panic, no stuck state,
 //! never an address without a lease.
 
-mod common;
-
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use dhcp_client::machine::Machine;
 use dhcp_client::message::{Code, Header, MessageType, Op};
 use dhcp_client::{Check, Options, StateName};

@@ -1,12 +1,10 @@
 //! Whether somebody else has the address: checks before it is used, and claims
 //! after.
 
-mod common;
-
 use std::pin::pin;
 
-use common::world::World;
-use common::*;
+use crate::common::world::World;
+use crate::common::*;
 use dhcp_client::{Check, Options, StateName};
 use traits::{Cidr, Conflict, Instant, MacAddr};
 

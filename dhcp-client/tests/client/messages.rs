@@ -1,8 +1,6 @@
 //! Messages: bytes to meaning and back.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use dhcp_client::message::{Code, Header, MESSAGE_MAX, Message, MessageType, NoRoom, ParseError, Writer};
 use dhcp_client::{Lease, List, Term};
 use proptest::collection::vec;

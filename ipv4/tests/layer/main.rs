@@ -1,0 +1,15 @@
+//! The layer against a link of virtual time, by topic.
+
+mod addresses;
+mod arbitrary;
+mod common;
+mod fragment_bounds;
+mod fragments_received;
+mod fragments_sent;
+mod groups;
+mod header;
+mod icmp;
+mod path_mtu;
+mod receive;
+mod routing;
+mod timers;
