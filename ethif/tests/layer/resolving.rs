@@ -145,6 +145,26 @@ fn who_sends_next_is_told_once_that_nobody_answered() {
     }
 }
 
+/// That holds for ten milliseconds after the first was told, whoever asks again
+/// meanwhile, and no shorter than the second that the host is left alone.
+#[test]
+fn the_others_are_told_for_ten_milliseconds() {
+    for (later, end) in [(0, 1000), (990, 1000), (991, 1001), (999, 1009), (1500, 1510), (2999, 3009)] {
+        let net = Mock::new();
+        let e = settled(&net);
+        send(&e, 1, b"syn").unwrap();
+        run(&e, secs(3));
+        net.take();
+        net.pass(millis(later));
+        assert_eq!(send(&e, 1, b"syn"), Err(SendError::Unresolved), "{later} ms");
+        net.pass(millis(end - later - 1));
+        assert_eq!(send(&e, 1, b"syn"), Err(SendError::Unresolved), "{later} ms");
+        net.pass(millis(1));
+        assert_eq!(send(&e, 1, b"syn"), Ok(()), "{later} ms");
+        assert_eq!(arps(&net.take()).len(), 1);
+    }
+}
+
 /// What is due by the time of day is over, also where the task comes later.
 #[test]
 fn the_last_question_is_over_with_its_time() {
