@@ -77,11 +77,14 @@ impl ReceiveWindow {
     /// Whether a reader has made enough room for the peer to be told at once:
     /// two segments or half the buffer, and the peer knows of less than half.
     pub(crate) fn is_update_due(&self, space: u32, limit: u32, mss: u32) -> bool {
+        let told = self.wnd();
+        if told > limit / 2 {
+            return false;
+        }
         // Of a large buffer, more cannot be told (where the peer does not scale
         // windows, 65,535 bytes).
         let most = self.scale.bytes(Window(u16::MAX));
         let (space, limit) = (space.min(most), limit.min(most));
-        let told = self.wnd();
         told < limit / 2 + 1
             && space >= told + (2 * mss).min(limit / 2).max(1)
             && self.scale.bytes(self.offer(space, limit, mss)) > told

@@ -2,6 +2,7 @@
 //! segments, both leave the same connections and send the same.
 
 use core::cell::Cell;
+use core::fmt::Debug;
 use core::hash::Hasher;
 use core::time::Duration;
 use std::format;
@@ -12,10 +13,12 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::super::busy::Busy;
-use super::super::{Connection, Settings};
-use crate::buffer::{Growing, Side as _};
+use super::super::{Buffers, Connection, Settings};
+use crate::buffer::{Backing, Fixed, Growing, Side as _};
 use crate::congestion::Algorithm;
-use crate::machine::{Faults, Pair, Random, SACK, SCALE, TIMESTAMPS, pattern};
+use crate::machine::{Faults, MTU, Pair, Random, SACK, SCALE, TIMESTAMPS, pattern};
+use crate::receive::Range;
+use crate::send::{Record, Resent};
 
 std::thread_local! {
     static IS_OFF: Cell<bool> = const { Cell::new(false) };
@@ -41,8 +44,14 @@ pub(in crate::connection) fn taken(way: Way) {
     TAKEN.set(taken);
 }
 
+/// A form of memory that can be shown.
+trait Shown: Backing<Bytes: Debug, List<Record>: Debug, List<Resent>: Debug, List<Range>: Debug> {}
+
+impl Shown for Growing {}
+impl<const LIST: usize> Shown for Fixed<'_, LIST> {}
+
 /// All of a connection; of the bytes in its queues, where they lie.
-fn state(connection: &Connection<Growing>) -> String {
+fn state<B: Shown>(connection: &Connection<B>) -> String {
     let Connection {
         state,
         failure,
@@ -77,7 +86,7 @@ fn state(connection: &Connection<Growing>) -> String {
     )
 }
 
-fn of_busy(busy: &Busy<Growing>) -> String {
+fn of_busy<B: Shown>(busy: &Busy<B>) -> String {
     let Busy {
         send,
         receive,
@@ -117,6 +126,13 @@ struct Plan {
     /// Bytes in one write at most: small ones are dialogues.
     chunk: u64,
     steps: usize,
+    /// How many of a thousand segments are marked, where ECN is agreed on.
+    marked: u64,
+    /// The largest segments that the device cuts, in turns.
+    gso: [usize; 2],
+    /// How often in a thousand steps the path has another MTU, and those.
+    turns: u64,
+    mtus: [usize; 3],
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -135,31 +151,56 @@ fn plan() -> impl Strategy<Value = Plan> {
             jitter,
         });
     let offers = prop_oneof![4 => Just(SACK | TIMESTAMPS | SCALE), 1 => 0u8..8];
-    let settings = (any::<bool>(), any::<bool>(), prop_oneof![Just(4_000u32), Just(1 << 20)], any::<bool>())
-        .prop_map(|(nodelay, is_reno, limit, is_impatient)| Settings {
+    let settings = (any::<[bool; 4]>(), prop_oneof![Just(4_000u32), Just(1 << 20)]).prop_map(
+        |([nodelay, is_reno, is_impatient, ecn], limit)| Settings {
             nodelay,
+            ecn,
             congestion: if is_reno { Algorithm::NewReno } else { Algorithm::Cubic },
             send_limit: limit,
             receive_limit: limit,
             user_timeout: is_impatient.then_some(Duration::from_secs(30)),
             ..Settings::default()
-        });
+        },
+    );
     let chunk = prop_oneof![1u64..100, 1u64..3_000, 1u64..100_000];
-    (any::<u64>(), faults, offers, settings, chunk, 1usize..300).prop_map(
-        |(seed, faults, offers, settings, chunk, steps)| Plan { seed, faults, offers, settings, chunk, steps },
+    let gso = || prop_oneof![Just(0usize), Just(9_000), Just(65_000), 0usize..70_000];
+    let path = (
+        prop_oneof![2 => Just(0u64), 1 => 0u64..300],
+        [gso(), gso()],
+        prop_oneof![2 => Just(0u64), 1 => 0u64..200],
+        (Just(MTU), 576usize..MTU, 576usize..9_000).prop_map(|(a, b, c)| [a, b, c]),
+    );
+    (any::<u64>(), faults, offers, settings, chunk, 1usize..300, path).prop_map(
+        |(seed, faults, offers, settings, chunk, steps, (marked, gso, turns, mtus))| Plan {
+            seed,
+            faults,
+            offers,
+            settings,
+            chunk,
+            steps,
+            marked,
+            gso,
+            turns,
+            mtus,
+        },
     )
 }
 
 /// Carries a plan out, and returns what both connections were after each step.
-fn carry_out(plan: &Plan, is_off: bool) -> Vec<String> {
+fn carry_out<B: Shown>(plan: &Plan, is_off: bool, buffers: [Buffers<B>; 2]) -> Vec<String> {
     IS_OFF.set(is_off);
-    let mut pair = Pair::with_offers([plan.settings; 2], plan.seed, plan.faults, plan.offers);
+    let mut pair = Pair::with_buffers([plan.settings; 2], plan.seed, plan.faults, plan.offers, buffers);
+    (pair.gso, pair.marked) = (plan.gso[0], plan.marked);
     pair.establish();
     let mut random = Random::new(plan.seed ^ 1);
     let mut buffer = vec![0; 200_001];
     let mut trace = Vec::new();
     for step in 0..plan.steps {
         let host = random.below(2) as usize;
+        if plan.turns > 0 && random.chance(plan.turns) {
+            pair.mtu = plan.mtus[random.below(3) as usize];
+            pair.gso = plan.gso[random.below(2) as usize];
+        }
         let mut results = String::new();
         let connection = &mut pair.hosts[host];
         if random.chance(600) {
@@ -189,35 +230,69 @@ fn carry_out(plan: &Plan, is_off: bool) -> Vec<String> {
     trace
 }
 
+/// The same in memory that grows.
+fn growing(plan: &Plan, is_off: bool) -> Vec<String> {
+    carry_out::<Growing>(plan, is_off, Default::default())
+}
+
+/// The same in fixed memory, with lists that are full soon.
+fn fixed(plan: &Plan, is_off: bool) -> Vec<String> {
+    let size = plan.settings.send_limit.min(60_000) as usize;
+    let mut bytes = [(); 4].map(|()| vec![0; size]);
+    let [a, b, c, d] = &mut bytes;
+    let of_a = Buffers { send: &mut a[..], receive: &mut b[..] };
+    let of_b = Buffers { send: &mut c[..], receive: &mut d[..] };
+    let mut plan = plan.clone();
+    plan.settings.receive_limit = size as u32;
+    carry_out::<Fixed<'_, 16>>(&plan, is_off, [of_a, of_b])
+}
+
+/// Both ways leave the same after each step.
+fn compare(straight: &[String], general: &[String]) -> Result<(), TestCaseError> {
+    for (step, (straight, general)) in straight.iter().zip(general).enumerate() {
+        prop_assert_eq!(straight, general, "after step {}", step);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn both_ways_leave_the_same(plan in plan()) {
-        let straight = carry_out(&plan, false);
-        let general = carry_out(&plan, true);
-        for (step, (straight, general)) in straight.iter().zip(&general).enumerate() {
-            prop_assert_eq!(straight, general, "after step {}", step);
-        }
+        compare(&growing(&plan, false), &growing(&plan, true))?;
+    }
+
+    #[test]
+    fn both_ways_leave_the_same_in_fixed_memory(plan in plan()) {
+        compare(&fixed(&plan, false), &fixed(&plan, true))?;
     }
 }
 
 /// A dialogue and a transfer without loss are all straight, but for their
-/// beginning.
+/// beginning, in either form of memory, with ECN, and while the path changes.
 #[test]
 fn a_path_without_faults_goes_straight() {
-    for chunk in [1, 50_000] {
+    let paths =
+        [(1, 1, false, 0), (1, 50_000, false, 0), (1, 1, true, 0), (1, 50_000, true, 0), (2, 1, true, 100)];
+    for (seed, chunk, ecn, turns) in paths {
         let plan = Plan {
-            seed: 1,
+            seed,
             faults: Faults::NONE,
             offers: SACK | TIMESTAMPS | SCALE,
-            settings: Settings::default(),
+            settings: Settings { ecn, ..Settings::default() },
             chunk,
             steps: 300,
+            marked: 0,
+            gso: [0, 65_000],
+            turns,
+            mtus: [MTU, 1400, 9_000],
         };
-        TAKEN.set([0; 2]);
-        carry_out(&plan, true);
-        assert_eq!(TAKEN.get(), [0; 2]);
-        carry_out(&plan, false);
-        let [acknowledged, sent] = TAKEN.get();
-        assert!(acknowledged > 50 && sent > 50, "{:?} of chunks of {chunk}", TAKEN.get());
+        for carry_out in [growing, fixed] {
+            TAKEN.set([0; 2]);
+            carry_out(&plan, true);
+            assert_eq!(TAKEN.get(), [0; 2]);
+            carry_out(&plan, false);
+            let [acknowledged, sent] = TAKEN.get();
+            assert!(acknowledged > 50 && sent > 50, "{:?} of {plan:?}", TAKEN.get());
+        }
     }
 }

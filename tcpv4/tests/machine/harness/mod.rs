@@ -14,7 +14,7 @@ use std::time::Duration;
 use tcpv4::SeqNum;
 use tcpv4::buffer::Backing;
 use tcpv4::connection::{Budget, Buffers, Connection, Events, Open, Outcome, Passive, Settings, State};
-use tcpv4::segment::{Control, Segment, Transmit};
+use tcpv4::segment::{Control, Ecn, Marks, Segment, Transmit};
 use tcpv4::wire::{self, Ports};
 use traits::{Instant, RxMeta};
 
@@ -42,9 +42,12 @@ pub fn encode<S: Backing>(connection: &Connection<S>, transmit: &Transmit) -> Ve
             let end = start.saturating_add(size).min(data.len());
             let mut cut = *transmit;
             cut.seq = transmit.seq + start as u32;
+            if i > 0 {
+                cut.marks.remove(Marks::CWR);
+            }
             if i + 1 < count {
                 cut.control = None;
-                cut.marks.remove(tcpv4::segment::Marks::PSH);
+                cut.marks.remove(Marks::PSH);
             }
             encode_one(&cut, &data[start..end])
         })
@@ -83,6 +86,7 @@ struct Flight {
     at: Instant,
     number: u64,
     to: usize,
+    ecn: Ecn,
     bytes: Vec<u8>,
 }
 
@@ -111,6 +115,10 @@ pub struct Pair<S: Backing> {
     pub faults: Faults,
     pub random: Random,
     pub gso: usize,
+    /// What is told of the path's MTU; segments of any length arrive.
+    pub mtu: usize,
+    /// How many of a thousand segments that may be marked are (RFC 3168).
+    pub marked: u64,
     /// Drops the n-th segment of a host, counted from here on.
     pub drop: Vec<(usize, u64)>,
     pub sent: [u64; 2],
@@ -172,6 +180,8 @@ impl<S: Backing> Pair<S> {
             faults,
             random,
             gso: 0,
+            mtu: MTU,
+            marked: 0,
             drop: Vec::new(),
             sent: [0; 2],
             sent_bytes: [0; 2],
@@ -205,11 +215,11 @@ impl<S: Backing> Pair<S> {
             self.hosts[1].transmitted(self.now, &transmit);
             encode(&self.hosts[1], &transmit).remove(0)
         };
-        let _ = self.deliver(0, &answer);
+        let _ = self.deliver(0, &answer, Ecn::NotCapable);
     }
 
-    fn deliver(&mut self, to: usize, bytes: &[u8]) -> Outcome {
-        let segment = decode(bytes);
+    fn deliver(&mut self, to: usize, bytes: &[u8], ecn: Ecn) -> Outcome {
+        let segment = Segment { ecn, ..decode(bytes) };
         let outcome = self.hosts[to].handle_segment(self.now, &segment);
         if self.log {
             println!("{:?} → {to} {} {:?}", self.now, describe(&segment), outcome);
@@ -221,24 +231,25 @@ impl<S: Backing> Pair<S> {
     /// Has both say what they have to say.
     pub fn flush(&mut self) {
         for from in 0..2 {
-            let budget = Budget { mtu: MTU, gso_max_size: self.gso };
+            let budget = Budget { mtu: self.mtu, gso_max_size: self.gso };
             let mut count = 0;
             while let Some(transmit) = self.hosts[from].poll_transmit(self.now, &budget) {
                 count += 1;
                 assert!(count < 10_000, "host {from} never falls silent: {transmit:?}");
                 for bytes in encode(&self.hosts[from], &transmit) {
-                    self.launch(from, bytes);
+                    self.launch(from, bytes, transmit.ecn);
                 }
                 self.hosts[from].transmitted(self.now, &transmit);
             }
         }
     }
 
-    fn launch(&mut self, from: usize, bytes: Vec<u8>) {
+    fn launch(&mut self, from: usize, bytes: Vec<u8>, ecn: Ecn) {
         let number = self.sent[from];
         self.sent[from] += 1;
         self.sent_bytes[from] += bytes.len() as u64;
         self.digest.write(&bytes);
+        self.digest.write_u8(ecn.tos());
         let is_dropped = self.drop.contains(&(from, number)) || self.random.chance(self.faults.loss);
         if self.log {
             println!(
@@ -251,6 +262,8 @@ impl<S: Backing> Pair<S> {
         if is_dropped {
             return;
         }
+        let is_marked = ecn != Ecn::NotCapable && self.marked > 0 && self.random.chance(self.marked);
+        let ecn = if is_marked { Ecn::Congested } else { ecn };
         let copies = if self.random.chance(self.faults.duplicate) { 2 } else { 1 };
         for _ in 0..copies {
             let mut delay = self.faults.delay + self.random.below(self.faults.jitter);
@@ -259,7 +272,7 @@ impl<S: Backing> Pair<S> {
             }
             let at = self.now + Duration::from_micros(delay);
             self.number += 1;
-            self.flights.push(Flight { at, number: self.number, to: 1 - from, bytes: bytes.clone() });
+            self.flights.push(Flight { at, number: self.number, to: 1 - from, ecn, bytes: bytes.clone() });
         }
     }
 
@@ -278,7 +291,7 @@ impl<S: Backing> Pair<S> {
         self.now = self.now.max(next);
         while self.flights.peek().is_some_and(|flight| flight.at <= self.now) {
             let flight = self.flights.pop().unwrap();
-            let _ = self.deliver(flight.to, &flight.bytes);
+            let _ = self.deliver(flight.to, &flight.bytes, flight.ecn);
         }
         for host in 0..2 {
             if self.hosts[host].next_timeout().is_some_and(|at| at <= self.now) {
@@ -316,7 +329,7 @@ pub fn passive_from(syn: &Segment<'_>, now: Instant, iss: SeqNum, offset: u32, s
         advertised: tcpv4::Window(settings.receive_limit.min(65_535) as u16),
         sack_permitted: syn.options.sack_permitted,
         timestamps: syn.options.timestamps.map(|ts| (offset, ts.value)),
-        ecn: false,
+        ecn: syn.marks.contains(Marks::ECE | Marks::CWR),
         sent_at: Some(now),
         mtu: MTU,
     }
