@@ -152,10 +152,21 @@ counters! {
     /// Times that the device was full, and transmission stopped until it has
     /// room.
     device_full,
-    /// Segments that the layers below could not send, for lack of a route or
-    /// of an answer to ARP or because the device is down: treated as lost on
-    /// the way.
-    lost_below,
+    /// Segments not sent, and treated as lost on the way: no route.
+    lost_no_route,
+    /// The same: the address to send from is none of this host's any more.
+    lost_no_address,
+    /// The same: the next hop does not answer ARP.
+    lost_unresolved,
+    /// The same: longer than the path's MTU, and not cut.
+    lost_too_long,
+    /// The same: the device is down.
+    lost_down,
+    /// The same: the layers below do not send to that address, or not so.
+    lost_unsupported,
+    /// The same: the data was not there any more when it was to be copied, or in
+    /// use by whom the layer below called back.
+    withheld,
     /// Segments longer than the path's MTU, cut smaller and sent again.
     too_long,
 }
@@ -168,6 +179,11 @@ impl Counter {
     #[inline]
     pub(crate) fn count(&self) {
         self.add(1);
+    }
+
+    /// One less: it was none.
+    pub(crate) fn take_back(&self) {
+        self.0.set(self.0.get().wrapping_sub(1));
     }
 
     #[inline]

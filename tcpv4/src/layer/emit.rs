@@ -105,10 +105,20 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         {
             let queued = Queued { tcp: self, id, transmit };
             return self.ip.write_gathered(header, meta, header_len, queued, |buffer| {
-                self.fill_header(&filling, buffer).map_or(0, |_| header_len)
+                self.fill_header(&filling, buffer).map_or_else(|| self.withhold(), |_| header_len)
             });
         }
-        self.ip.write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or(0))
+        self.ip
+            .write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or_else(|| self.withhold()))
+    }
+
+    /// Nothing is filled in, so that nothing goes out. The layer below says that it
+    /// has written all the same, and it is counted as sent by then.
+    #[cold]
+    fn withhold(&self) -> usize {
+        self.counters.withheld.count();
+        self.counters.sent.take_back();
+        0
     }
 
     /// Writes the segment; `None` when that can't be, since whoever called
@@ -167,8 +177,12 @@ impl<I: Ip, S: Storage> Payload for Queued<'_, I, S> {
 
     /// Not while whoever called uses the connection itself.
     fn show<R>(&self, take: impl FnOnce([&[u8]; 2]) -> R) -> Option<R> {
-        let state = self.tcp.state.try_borrow().ok()?;
-        let (first, second) = state.get(*self.id)?.machine.payload(self.transmit)?;
+        let state = self.tcp.state.try_borrow().ok();
+        let held = state.as_ref().and_then(|state| state.get(*self.id));
+        let Some((first, second)) = held.and_then(|held| held.machine.payload(self.transmit)) else {
+            self.tcp.withhold();
+            return None;
+        };
         Some(take([first, second]))
     }
 }

@@ -24,6 +24,9 @@ pub(super) const BURST: usize = 16;
 /// Turns in one pass; then the other tasks run.
 const TURNS: usize = 4096;
 
+/// The MTU beyond which a connection does not reckon: no packet is longer.
+const WIDEST: usize = u16::MAX as usize;
+
 /// How one turn ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -138,7 +141,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return Turn::Full;
         }
         self.count_written(&transmit, written);
-        if half_open.attempts > 0 {
+        if half_open.attempts > 0 && written.is_ok() {
             self.counters.retransmitted.count();
         }
         let mut state = self.state.borrow_mut();
@@ -169,7 +172,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let mut large = true;
         // What was decided for another path is decided anew.
-        let mut is_decided = segment.is_some() && path.is_ok_and(|path| path.mtu == mtu);
+        let mut is_decided = segment.is_some() && path.is_ok_and(|path| path.mtu.min(WIDEST) == mtu);
         let mut is_sent = false;
         let mut has_sent = false;
         let mut left = BURST;
@@ -323,11 +326,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     pub(super) fn count_written(&self, transmit: &Transmit, written: Result<(), SendError>) {
         let counters = &self.counters;
-        match written {
-            Ok(()) => counters.sent.count(),
-            // As if lost on the way: timers bring it again, ever more seldom.
-            Err(_) => counters.lost_below.count(),
+        if let Err(error) = written {
+            return self.count_lost(error);
         }
+        counters.sent.count();
         match transmit.purpose {
             Purpose::Retransmission | Purpose::TailProbe => counters.retransmitted.count(),
             Purpose::Handshake
@@ -337,6 +339,22 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             | Purpose::Ack
             | Purpose::Reset => {}
         }
+    }
+
+    /// As if lost on the way: timers bring it again, ever more seldom.
+    #[cold]
+    fn count_lost(&self, error: SendError) {
+        let counters = &self.counters;
+        let lost = match error {
+            SendError::NoRoute => &counters.lost_no_route,
+            SendError::NoAddress => &counters.lost_no_address,
+            SendError::Unresolved => &counters.lost_unresolved,
+            SendError::TooLong => &counters.lost_too_long,
+            SendError::Down => &counters.lost_down,
+            // `Full` never comes here: what is full takes it later.
+            _ => &counters.lost_unsupported,
+        };
+        lost.count();
     }
 
     /// A connection has said all: its timer is set, and it goes where it

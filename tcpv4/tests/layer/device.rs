@@ -1,12 +1,30 @@
 //! Devices that are full, that offload, and that fail.
 
 use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use crate::net::raw::{ACK, PEER, RST, Raw, SYN};
-use crate::net::{B, Link, Net, SECOND, accept, once, pattern, read_all, speak, with_heap};
-use tcpv4::{Flow, Listener, Storage};
-use traits::{Capabilities, FlowError, Offload, SendError};
+use crate::net::raw::{ACK, PEER, RST, Raw, SYN, take};
+use crate::net::{
+    B, Clock, Link, MockIp, Net, SECOND, accept, once, pattern, random, read_all, speak, with_heap,
+};
+use tcpv4::{Flow, Listener, Statistics, Storage, Tcp};
+use traits::{Capabilities, FlowError, Instant, Layer as _, Offload, SendError};
+
+/// What was not sent, by its reason.
+fn lost(statistics: &Statistics) -> [u64; 6] {
+    let &Statistics {
+        lost_no_route,
+        lost_no_address,
+        lost_unresolved,
+        lost_too_long,
+        lost_down,
+        lost_unsupported,
+        ..
+    } = statistics;
+    [lost_no_route, lost_no_address, lost_unresolved, lost_too_long, lost_down, lost_unsupported]
+}
 
 /// Sends `len` bytes from `a` to `b`; how many packets that took.
 fn send<S: Storage>(net: &Net<'_, S>, len: usize) -> u64 {
@@ -167,6 +185,17 @@ on_both! {
         assert_eq!((net.a().statistics().retransmitted, net.b().statistics().bad_checksum), (0, 0));
     }
 
+    /// Its packets are as long as IPv4 has them.
+    fn a_path_wider_than_any_packet(net) {
+        for host in &net.hosts {
+            host.ip.mtu.set(70_000);
+        }
+        let packets = send(net, 1_000_000);
+        // 8 KiB of memory each way, or hardly more than needed of the largest.
+        assert!((16..200).contains(&packets), "{packets}");
+        assert_eq!((net.a().statistics().retransmitted, lost(&net.a().statistics())), (0, [0; 6]));
+    }
+
     fn a_path_that_becomes_narrower(net) {
         let narrow = async {
             net.sleep(Duration::from_millis(40)).await;
@@ -182,7 +211,7 @@ on_both! {
         let server = async { assert!(read_all(&mut listener.accept(net.b()).await).await == data) };
         let mut session = net.session().listen(1, 80, &listener).spawn(narrow).spawn(client).spawn(server);
         assert!(session.run_for(SECOND * 60));
-        assert_eq!(net.a().statistics().lost_below, 0);
+        assert_eq!(lost(&net.a().statistics()), [0; 6]);
     }
 
     /// As lost on the way: sent again when it is due, and all arrives.
@@ -205,7 +234,11 @@ on_both! {
             assert!(session.run_for(SECOND * 20), "{error}");
             session.run_for(SECOND * 61);
         }
-        assert!(net.a().statistics().lost_below >= 8);
+        let statistics = net.a().statistics();
+        let [no_route, no_address, unresolved, too_long, down, unsupported] = lost(&statistics);
+        assert!([no_route, unresolved, down, unsupported].iter().all(|count| (1..8).contains(count)));
+        assert_eq!((no_address, too_long), (0, 0));
+        assert!(statistics.retransmitted < statistics.sent, "{statistics:?}");
     }
 
     /// A neighbour that is off is no long wait: ARP has asked for three seconds.
@@ -220,7 +253,7 @@ on_both! {
         };
         assert!(net.session().spawn(attempt).run_for(SECOND * 20));
         let statistics = net.a().statistics();
-        assert_eq!((statistics.unreachable, statistics.lost_below), (1, 4));
+        assert_eq!((statistics.unreachable, lost(&statistics)), (1, [0, 0, 4, 0, 0, 0]));
         assert_eq!(net.a().usage(), tcpv4::Usage::default());
     }
 
@@ -236,7 +269,7 @@ on_both! {
             let mut flow = listener.accept(net.b()).await;
             net.sleep(SECOND).await;
             net.hosts[0].ip.move_to(Ipv4Addr::new(10, 0, 0, 77));
-            traits::Layer::poll(net.a(), net.clock.now(), std::task::Waker::noop());
+            net.a().poll(net.clock.now(), Waker::noop());
             flow.abort();
         };
         let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
@@ -284,4 +317,46 @@ fn connections_take_turns() {
         };
         assert!(session.spawn(small).run_for(SECOND * 5));
     });
+}
+
+/// What the peer acknowledges while it is sent again, from within the device, is
+/// not there to be copied any more, or to be shown: nothing goes out, and nothing
+/// counts as sent.
+#[test]
+fn what_is_acknowledged_as_it_goes_out_is_withheld() {
+    let cases = [(1500, 500, Capabilities::NONE), (9000, 8000, Capabilities::new(Offload::TX_CHECKSUM, 0))];
+    for (mtu, len, capabilities) in cases {
+        let clock = Clock::default();
+        clock.set(Instant::from_secs(1000));
+        let ip: &'static MockIp = Box::leak(Box::new(MockIp::new(&clock, 1)));
+        ip.mtu.set(mtu);
+        ip.capabilities.set(capabilities);
+        let tcp = Rc::new(Tcp::connect(ip, &mut random(1)));
+        let listener = Listener::<2>::with_capacity();
+        let speak = || {
+            tcp.poll(clock.now(), Waker::noop());
+            take(ip)
+        };
+        // With an MSS of 8960.
+        Raw::new(SYN, 1000, 0).options(&[2, 4, 35, 0]).input(&tcp, Some(&listener));
+        let next = speak()[0].seq.wrapping_add(1);
+        Raw::new(ACK, 1001, next).input(&tcp, Some(&listener));
+        let Poll::Ready(mut flow) = once(listener.accept(&tcp)) else { panic!("nothing to accept") };
+        assert_eq!(once(flow.write(&vec![7; len])), Poll::Ready(Ok(len)));
+        assert_eq!(speak().len(), 1);
+        let (before, gathered) = (tcp.statistics(), ip.gathered.get());
+        let weak = Rc::downgrade(&tcp);
+        let acknowledgement = Raw::new(ACK, 1001, next.wrapping_add(len as u32));
+        *ip.on_write.borrow_mut() = Some(Box::new(move || {
+            acknowledgement.input(&weak.upgrade().unwrap(), None);
+        }));
+        clock.set(clock.now() + SECOND);
+        assert_eq!(speak(), []);
+        *ip.on_write.borrow_mut() = None;
+        assert_eq!(ip.gathered.get() - gathered, u64::from(len > 4096));
+        let statistics = tcp.statistics();
+        assert_eq!((statistics.withheld, statistics.sent), (1, before.sent), "{mtu}");
+        assert_eq!(flow.info().map(|info| info.outstanding), Some(0));
+        flow.abort();
+    }
 }
