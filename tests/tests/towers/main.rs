@@ -1,0 +1,6 @@
+//! Whole towers in virtual time: what they allocate, how they are shared, and
+//! anything at all that arrives.
+
+mod allocations;
+mod sharing;
+mod tower;
