@@ -6,6 +6,9 @@ use crate::segment::{Purpose, Segment, Transmit};
 
 /// What a connection has sent and received since it began. The names of
 /// Linux's `tcp_info` stand beside. All wrap.
+///
+/// As there, what the layers below did not take counts as sent, and lost on the
+/// way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Totals {

@@ -1,11 +1,9 @@
 //! What goes out: checksums, offloads, segments, errors.
 
-mod common;
-
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroU16;
 
-use common::*;
+use crate::common::*;
 use traits::*;
 use udpv4::{SOFTWARE_SEGMENTATION_MAX, Udp};
 

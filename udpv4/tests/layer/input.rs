@@ -1,11 +1,9 @@
 //! What comes in: every line of bad input on UDP, and what is made of the
 //! good.
 
-mod common;
-
 use std::num::NonZeroU16;
 
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use traits::*;
 use udpv4::{Udp, callback};

@@ -1,7 +1,5 @@
 //! The bound queue and its async end.
 
-mod common;
-
 use std::collections::VecDeque;
 use std::future::Future;
 use std::num::NonZeroU16;
@@ -10,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use traits::*;
 use udpv4::{EPHEMERAL_PORTS, Socket, Udp, ephemeral_port};
