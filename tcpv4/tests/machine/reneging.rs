@@ -61,6 +61,23 @@ fn a_part_that_was_kept_undoes_nothing() {
     assert_eq!(s.connection.info().ssthresh, Some(7000));
 }
 
+/// Nor is it where nothing was lost before: the first was only late.
+#[test]
+fn a_part_that_was_kept_does_not_make_the_timer_spurious() {
+    let mut s = flying(&Start::default(), 10);
+    s.run(100);
+    let _ = s.inject(ack(1).sack(&[(1001, 3001)]));
+    s.run(10);
+    let _ = s.inject(ack(1001));
+    assert_eq!(s.connection.info().phase, Phase::Open);
+    s.run(51);
+    s.expect(seg().seq(1001).len(1000));
+    s.run(100);
+    let _ = s.inject(ack(3001));
+    assert_eq!(s.connection.info().phase, Phase::Loss);
+    assert_eq!(s.connection.info().ssthresh, Some(6300));
+}
+
 #[test]
 fn a_short_round_trip_has_ten_milliseconds() {
     let mut s = repaired(4);
