@@ -119,6 +119,10 @@ impl Count {
 
     #[inline]
     pub(crate) fn add_many(&self, count: u64) {
+        // Fewest bytes: nothing is counted.
+        if cfg!(guest_small) {
+            return;
+        }
         self.0.set(self.0.get().wrapping_add(count));
     }
 }

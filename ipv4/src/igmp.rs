@@ -122,6 +122,7 @@ struct Membership {
 /// The groups that this host is in, at most `N`.
 #[derive(Debug)]
 pub(crate) struct Groups<const N: usize> {
+    /// None in a guest built for fewest bytes.
     members: Vec<Membership, N>,
     v1_router_until: Instant,
 }
@@ -133,22 +134,32 @@ impl<const N: usize> Groups<N> {
 
     #[inline]
     pub(crate) fn contains(&self, group: Ipv4Addr) -> bool {
-        group == ALL_HOSTS || self.members.iter().any(|member| member.group == group)
+        group == ALL_HOSTS || self.members().iter().any(|member| member.group == group)
+    }
+
+    /// Known to be empty in a guest built for fewest bytes, so that what is done for
+    /// them is left out.
+    fn members(&self) -> &[Membership] {
+        if cfg!(guest_small) { &[] } else { &self.members }
+    }
+
+    fn members_mut(&mut self) -> &mut [Membership] {
+        if cfg!(guest_small) { &mut [] } else { &mut self.members }
     }
 
     /// Whether there was room.
     pub(crate) fn join(&mut self, group: Ipv4Addr, now: Instant) -> bool {
-        if let Some(member) = self.members.iter_mut().find(|member| member.group == group) {
+        if let Some(member) = self.members_mut().iter_mut().find(|member| member.group == group) {
             member.joins = member.joins.saturating_add(1);
             return true;
         }
         let member = Membership { group, joins: 1, report_at: Some(now), unsolicited: 1, last_reporter: false };
-        group == ALL_HOSTS || self.members.push(member).is_ok()
+        group == ALL_HOSTS || !cfg!(guest_small) && self.members.push(member).is_ok()
     }
 
     /// Undoes one join, and says what to send.
     pub(crate) fn leave(&mut self, group: Ipv4Addr, now: Instant) -> Option<Outgoing> {
-        let at = self.members.iter().position(|member| member.group == group)?;
+        let at = self.members().iter().position(|member| member.group == group)?;
         let member = self.members.get_mut(at)?;
         member.joins = member.joins.saturating_sub(1);
         if member.joins > 0 {
@@ -167,7 +178,7 @@ impl<const N: usize> Groups<N> {
                 if v1 {
                     self.v1_router_until = now + V1_ROUTER_PRESENT;
                 }
-                for member in &mut self.members {
+                for member in self.members_mut() {
                     if !group.is_unspecified() && member.group != group {
                         continue;
                     }
@@ -177,7 +188,7 @@ impl<const N: usize> Groups<N> {
                 }
             }
             Incoming::Report { group } => {
-                for member in self.members.iter_mut().filter(|member| member.group == group) {
+                for member in self.members_mut().iter_mut().filter(|member| member.group == group) {
                     // RFC 2236 §3: one report is enough. The first, unasked
                     // one still goes out: it has not been sent yet.
                     if member.unsolicited == 0 {
@@ -192,7 +203,7 @@ impl<const N: usize> Groups<N> {
 
     /// A report that is due.
     pub(crate) fn due(&self, now: Instant) -> Option<Outgoing> {
-        let member = self.members.iter().find(|member| member.report_at.is_some_and(|at| at <= now))?;
+        let member = self.members().iter().find(|member| member.report_at.is_some_and(|at| at <= now))?;
         Some(Outgoing::Report { group: member.group, v1: now < self.v1_router_until })
     }
 
@@ -204,7 +215,7 @@ impl<const N: usize> Groups<N> {
         now: Instant,
         mut random: impl FnMut(u64) -> u64,
     ) {
-        for member in self.members.iter_mut().filter(|member| member.group == report.dst()) {
+        for member in self.members_mut().iter_mut().filter(|member| member.group == report.dst()) {
             if !sent {
                 member.report_at = Some(now + RETRY);
                 continue;
@@ -220,7 +231,7 @@ impl<const N: usize> Groups<N> {
 
     /// When the next report is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.report_at).min()
+        self.members().iter().filter_map(|member| member.report_at).min()
     }
 }
 

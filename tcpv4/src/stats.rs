@@ -178,6 +178,10 @@ pub(crate) struct Counter(Cell<u64>);
 impl Counter {
     #[inline]
     pub(crate) fn count(&self) {
+        // Fewest bytes: nothing is counted.
+        if cfg!(guest_small) {
+            return;
+        }
         self.add(1);
     }
 

@@ -71,6 +71,10 @@ pub(crate) struct Counter(Cell<u64>);
 impl Counter {
     #[inline]
     pub(crate) fn bump(&self) {
+        // Fewest bytes: nothing is counted.
+        if cfg!(guest_small) {
+            return;
+        }
         self.0.set(self.0.get().wrapping_add(1));
     }
 }

@@ -124,41 +124,42 @@ async fn answer<F: Flow, U: Upload>(
     request: &Request,
     buffer: &mut Vec<u8>,
 ) -> Result<bool, FlowError> {
-    let keep = request.keep_alive;
-    match (request.method.as_str(), request.path.as_str()) {
-        ("GET" | "HEAD", "/" | "/index.html") => {
-            respond(flow, "200 OK", "text/html", PAGE.as_bytes(), keep).await?;
-        }
+    let mut keep = request.keep_alive;
+    let text;
+    let (status, kind, body) = match (request.method.as_str(), request.path.as_str()) {
+        ("GET" | "HEAD", "/" | "/index.html") => ("200 OK", "text/html", PAGE),
         ("GET", path) if path.starts_with("/bytes/") => match path.strip_prefix("/bytes/").map(str::parse) {
             Some(Ok(count)) => {
                 let head = head("200 OK", "application/octet-stream", count, keep);
                 flow.write_all(head.as_bytes()).await?;
                 send_bytes(flow, count, U::CHUNK).await?;
+                return Ok(keep);
             }
-            Some(Err(_)) | None => {
-                respond(flow, "404 Not Found", "text/plain", b"how many bytes?\n", keep).await?
+            Some(Err(_)) | None => ("404 Not Found", "text/plain", "how many bytes?\n"),
+        },
+        ("PUT" | "POST", _) => match request.length.filter(|_| !request.chunked) {
+            Some(length) => {
+                if request.continues {
+                    flow.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                }
+                let mut upload = U::default();
+                let length = receive(flow, length, buffer, &mut upload).await?;
+                text = format!("{length} bytes, {}\n", upload.verdict());
+                ("201 Created", "text/plain", text.as_str())
+            }
+            None => {
+                keep = false;
+                ("411 Length Required", "text/plain", "")
             }
         },
-        ("PUT" | "POST", _) if request.chunked || request.length.is_none() => {
-            respond(flow, "411 Length Required", "text/plain", b"", false).await?;
-            return Ok(false);
-        }
-        ("PUT" | "POST", _) => {
-            if request.continues {
-                flow.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-            }
-            let length = request.length.unwrap_or_default();
-            let mut upload = U::default();
-            let length = receive(flow, length, buffer, &mut upload).await?;
-            let text = format!("{length} bytes, {}\n", upload.verdict());
-            respond(flow, "201 Created", "text/plain", text.as_bytes(), keep).await?;
-        }
-        ("GET" | "HEAD", _) => respond(flow, "404 Not Found", "text/plain", b"not here\n", keep).await?,
+        ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", "not here\n"),
         _ => {
-            respond(flow, "405 Method Not Allowed", "text/plain", b"", false).await?;
-            return Ok(false);
+            keep = false;
+            ("405 Method Not Allowed", "text/plain", "")
         }
-    }
+    };
+    // One place to wait at for all of them.
+    respond(flow, status, kind, body.as_bytes(), keep).await?;
     Ok(keep)
 }
 

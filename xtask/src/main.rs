@@ -14,6 +14,7 @@ mod paths;
 mod servers;
 mod xen;
 mod xen_figures;
+mod xen_packed;
 mod xen_test;
 
 use anyhow::Result;

@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use xshell::{Shell, cmd};
 
+use crate::xen_packed;
+
 /// The target for a program without an operating system. Where its standard
 /// library is not installed, the host's does, since `core` and `alloc` of it
 /// need nothing of the host.
@@ -27,17 +29,18 @@ pub(crate) struct Arguments {
     pub(crate) small: bool,
 }
 
-/// For [`Arguments::small`]. No tables of jumps; what is the same in several
-/// functions becomes one; and a function that is called once is inlined only if it
-/// is short: instructions and calls count sixteen times for the inliner, so that its
-/// bonus for such functions is worth a sixteenth.
-const SMALL: &str = " --cfg guest_small -C jump-tables=no -C llvm-args=-enable-machine-outliner=always \
-    -C llvm-args=-inline-instr-cost=80 -C llvm-args=-inline-call-penalty=400";
+/// For [`Arguments::small`]. No tables of jumps; and a function that is called once is
+/// inlined only if it is short: instructions and calls count sixteen times for the
+/// inliner, so that its bonus for such functions is worth a sixteenth.
+const SMALL: &str = " --cfg guest_small -C jump-tables=no -C llvm-args=-inline-instr-cost=80 \
+    -C llvm-args=-inline-call-penalty=400";
 
 /// A guest, built.
 pub(crate) struct Guest {
-    /// What Xen loads.
+    /// What Xen runs.
     pub(crate) elf: PathBuf,
+    /// The same, compressed: what `xl` loads instead, of a small one.
+    pub(crate) packed: Option<PathBuf>,
     /// What `xl create` takes.
     pub(crate) configuration: PathBuf,
     /// The same program with its symbols.
@@ -62,11 +65,10 @@ fn target(shell: &Shell) -> Result<&'static str> {
     }
 }
 
-/// Builds a program of `unikernels` as a guest; the small form of `web` is
-/// `web-small`.
-pub(crate) fn build(shell: &Shell, arguments: &Arguments) -> Result<Guest> {
-    let Arguments { application, small } = arguments;
-    let (profile, suffix) = if *small { ("guest-small", "-small") } else { ("guest", "") };
+/// Builds programs of `unikernels` as guests, all by one run of cargo, which links as
+/// many at a time as there are processors; the small form of `web` is `web-small`.
+pub(crate) fn build(shell: &Shell, applications: &[&str], small: bool) -> Result<Vec<Guest>> {
+    let profile = if small { "guest-small" } else { "guest" };
     let target = target(shell)?;
     let folder = target_folder(shell).join("xen");
     let script = shell.current_dir().join(SCRIPT);
@@ -82,32 +84,42 @@ pub(crate) fn build(shell: &Shell, arguments: &Arguments) -> Result<Guest> {
         flags = flags.replace("link-arg=-", "link-arg=-Wl,-").replace("-Wl,-T", "-Wl,-T,");
         flags += " -C link-arg=-nostartfiles -C link-arg=-nostdlib -C link-arg=-static -C link-arg=-no-pie";
     }
-    if *small {
+    if small {
         flags += SMALL;
     }
     let _flags = shell.push_env("RUSTFLAGS", flags);
+    let programs = applications.iter().flat_map(|application| ["--bin", application]);
     cmd!(
         shell,
-        "cargo build --package unikernels --bin {application} --no-default-features --features xen
+        "cargo build --package unikernels {programs...} --no-default-features --features xen
             --profile {profile} --target {target} --target-dir {folder}"
     )
     .run()?;
-    let symbols = folder.join(target).join(profile).join(application);
-    let name = format!("{application}{suffix}");
-    let elf = folder.join(format!("{name}.elf"));
-    cmd!(shell, "objcopy --strip-all {symbols} {elf}").run()?;
-    let configuration = folder.join(format!("{name}.cfg"));
-    shell.write_file(&configuration, settings(&name, &elf))?;
-    Ok(Guest { elf, configuration, symbols })
+    let built = folder.join(target).join(profile);
+    applications
+        .iter()
+        .map(|application| finish(shell, &folder, built.join(application), application, small))
+        .collect()
 }
 
-fn settings(name: &str, elf: &Path) -> String {
-    let elf = elf.display();
+/// Makes of a program with its symbols what `xl` takes.
+fn finish(shell: &Shell, folder: &Path, symbols: PathBuf, application: &str, small: bool) -> Result<Guest> {
+    let name = format!("{application}{}", if small { "-small" } else { "" });
+    let elf = folder.join(format!("{name}.elf"));
+    cmd!(shell, "objcopy --strip-all {symbols} {elf}").run()?;
+    let packed = if small { Some(xen_packed::pack(shell, &elf)?) } else { None };
+    let configuration = folder.join(format!("{name}.cfg"));
+    shell.write_file(&configuration, settings(&name, packed.as_ref().unwrap_or(&elf)))?;
+    Ok(Guest { elf, packed, configuration, symbols })
+}
+
+fn settings(name: &str, kernel: &Path) -> String {
+    let kernel = kernel.display();
     format!(
         "# For `xl create`. The command line: ip=10.0.0.2/24 gw=10.0.0.1; DHCP without.\n\
          name = \"{name}\"\n\
          type = \"pvh\"\n\
-         kernel = \"{elf}\"\n\
+         kernel = \"{kernel}\"\n\
          cmdline = \"\"\n\
          memory = 32\n\
          vcpus = 1\n\
@@ -117,9 +129,12 @@ fn settings(name: &str, elf: &Path) -> String {
 
 /// Builds a guest, and prints what it is and how large its parts are.
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
-    let guest = build(shell, arguments)?;
+    let guests = build(shell, &[&arguments.application], arguments.small)?;
+    let guest = guests.first().context("no guest")?;
     let (elf, symbols) = (&guest.elf, &guest.symbols);
-    println!("guest: {} ({} bytes)", elf.display(), shell.read_binary_file(elf)?.len());
+    for file in [Some(elf), guest.packed.as_ref()].into_iter().flatten() {
+        println!("guest: {} ({} bytes)", file.display(), shell.read_binary_file(file)?.len());
+    }
     println!("configuration: {}\n", guest.configuration.display());
     let list = cmd!(shell, "nm --print-size --radix=d --demangle {symbols}").quiet().read()?;
     let mut by_crate = BTreeMap::<String, (u64, u64)>::new();

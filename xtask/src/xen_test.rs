@@ -3,22 +3,23 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use xshell::{Shell, cmd};
 
-use crate::{xen, xen_figures};
+use crate::xen::{self, Guest};
+use crate::xen_figures;
 
 /// All cases, in the order in which they are run; `tests/xen/dom0/cases` has
 /// one script for each.
 const CASES: &[&str] = &["slides", "panic", "dhcp", "http", "loss", "lifecycle", "many", "linux", "small"];
 
-/// The guests that the cases start, and whether in their small form.
-const GUESTS: &[(&str, bool)] = &[("hello", false), ("web", false), ("web", true), ("faults", false)];
+/// The guests that the cases start, and those that they start in their small form.
+const GUESTS: &[&str] = &["web", "hello", "faults"];
+const SMALL_GUESTS: &[&str] = &["web"];
 
-/// The case whose guests' instructions are counted, and the guest.
+/// The case whose guests' instructions are counted: the first of [`GUESTS`].
 const COUNTED: &str = "figures";
-const COUNTED_GUEST: (&str, bool) = ("web", false);
 
 /// Programs that the test-bed cannot do without.
 pub(crate) const NEEDS: &[&str] = &[
@@ -60,29 +61,34 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
 pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
     let folder = xen::target_folder(shell).join("xen-test");
     cmd!(shell, "tests/xen/packages.sh {folder}").run()?;
-    let mut files = Vec::new();
+    let start = Instant::now();
+    let (guests, small) = build(shell)?;
     let counts = arguments.cases.iter().any(|case| case == COUNTED);
-    let mut counted = None;
-    for &(name, small) in GUESTS {
-        let guest = xen::build(shell, &xen::Arguments { application: name.to_owned(), small })?;
-        if counts && (name, small) == COUNTED_GUEST {
-            counted = Some(xen_figures::Code::of(shell, &guest.symbols)?);
-        }
-        files.extend([guest.elf, guest.configuration]);
-    }
+    let counted = match guests.first() {
+        Some(guest) if counts => Some(xen_figures::Code::of(shell, &guest.symbols)?),
+        Some(_) | None => None,
+    };
+    let files = guests
+        .into_iter()
+        .chain(small)
+        .flat_map(|guest| [Some(guest.elf), Some(guest.configuration), guest.packed]);
+    let files: Vec<_> = files.flatten().collect();
     cmd!(shell, "tests/xen/images.sh {folder} {files...}").run()?;
     let cases = match arguments.cases.as_slice() {
         [] => CASES.join(":"),
         named => named.join(":"),
     };
     // A case that takes half of the time hangs: then dom0 says what it knows.
-    let words = format!("cycles={} allowed={}", arguments.cycles, arguments.limit / 2);
+    // To compare takes several rounds; the checks compare nothing.
+    let rounds = if arguments.cases.is_empty() { 1 } else { 3 };
+    let words = format!("cycles={} rounds={rounds} allowed={}", arguments.cycles, arguments.limit / 2);
     let _words = shell.push_env("XEN_TEST_WORDS", words);
     // In each run, so that it is known to compile.
     xen_figures::compile(shell, &folder)?;
     let plugin = counted.map(|code| xen_figures::plugin(&folder, code));
     let _plugin = shell.push_env("XEN_TEST_PLUGIN", plugin.unwrap_or_default());
     let limit = arguments.limit.to_string();
+    eprintln!("xen: {:.0} s until all is built", start.elapsed().as_secs_f32());
     let start = Instant::now();
     let booted = cmd!(shell, "tests/xen/boot.sh {folder} {cases} {limit}").run();
     if cases == "shell" {
@@ -92,7 +98,7 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
     let log = String::from_utf8_lossy(&log);
     let lines = log.lines().filter(|line| line.contains("XEN-TEST:"));
     lines.for_each(|line| eprintln!("{}", line.trim_end()));
-    eprintln!("xen: {:.0} s from start to end", start.elapsed().as_secs_f32());
+    eprintln!("xen: {:.0} s from the machine's start to its end", start.elapsed().as_secs_f32());
     if booted.is_err() {
         let lines: Vec<_> = log.lines().collect();
         lines.iter().skip(lines.len().saturating_sub(150)).for_each(|line| eprintln!("  {}", line.trim_end()));
@@ -102,6 +108,21 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
         xen_figures::report(shell, &folder)?;
     }
     captures(shell, &folder)
+}
+
+/// Builds all guests, the small ones at the same time as the others.
+fn build(shell: &Shell) -> Result<(Vec<Guest>, Vec<Guest>)> {
+    let folder = shell.current_dir();
+    std::thread::scope(|scope| {
+        let small = scope.spawn(move || {
+            let shell = Shell::new()?;
+            shell.change_dir(folder);
+            xen::build(&shell, SMALL_GUESTS, true)
+        });
+        let guests = xen::build(shell, GUESTS, false);
+        let small = small.join().unwrap_or_else(|_| bail!("no small guests"));
+        Ok((guests?, small?))
+    })
 }
 
 /// No packet of those that dom0 saw is malformed.

@@ -30,7 +30,9 @@ pub const ROUTES_MAX: usize = 16;
 ///
 /// Lists are bounded; what did not fit is counted in them
 /// ([`List::cut`]). What the server did not say, or said in a way that makes
-/// no sense, is absent or has the default given.
+/// no sense, is absent or has the default given. In a guest built for fewest bytes
+/// (`--cfg guest_small`) so is everything but address, netmask, server, times,
+/// gateways, routes, name servers and MTU.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Lease {

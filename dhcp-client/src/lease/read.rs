@@ -99,17 +99,24 @@ impl Lease {
             routes,
             classless,
             dns: hosts(Code::DOMAIN_NAME_SERVER),
-            ntp: hosts(Code::NTP_SERVERS),
-            hostname: domain::text(message.bytes(Code::HOST_NAME)),
-            domain: domain::text(message.bytes(Code::DOMAIN_NAME)),
-            search: read_search(message),
             mtu: message.u16(Code::INTERFACE_MTU),
-            broadcast: message.address(Code::BROADCAST_ADDRESS),
-            next_server: Some(message.header().siaddr).filter(|address| !address.is_unspecified()),
-            boot_file: domain::text(message.boot_file().iter().copied()),
-            other: read_other(message),
+            ntp: unless_small(|| hosts(Code::NTP_SERVERS)),
+            hostname: unless_small(|| domain::text(message.bytes(Code::HOST_NAME))),
+            domain: unless_small(|| domain::text(message.bytes(Code::DOMAIN_NAME))),
+            search: unless_small(|| read_search(message)),
+            broadcast: unless_small(|| message.address(Code::BROADCAST_ADDRESS)),
+            next_server: unless_small(|| {
+                Some(message.header().siaddr).filter(|address| !address.is_unspecified())
+            }),
+            boot_file: unless_small(|| domain::text(message.boot_file().iter().copied())),
+            other: unless_small(|| read_other(message)),
         })
     }
+}
+
+/// What no layer is set by: a guest built for fewest bytes does not read it.
+fn unless_small<T: Default>(read: impl FnOnce() -> T) -> T {
+    if cfg!(guest_small) { T::default() } else { read() }
 }
 
 /// The server identifier, where it is one.

@@ -24,20 +24,22 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             };
             self.announce_queue(index, &directory).await?;
         }
-        if queues > 1 {
-            self.put(&self.frontend, "multi-queue-num-queues", queues as u32).await?;
-        }
         let several = self.takes_large() || self.mtu.get() + ETHERNET_HEADER + VLAN_TAG > PAGE;
-        self.put(&self.frontend, "request-rx-copy", 1).await?;
-        self.put(&self.frontend, "feature-rx-notify", 1).await?;
-        self.put(&self.frontend, "feature-sg", several.into()).await?;
-        self.put(&self.frontend, "feature-gso-tcpv4", self.takes_large().into()).await?;
-        // The same for as long as the driver lives; where it is missing, it is 0.
+        // The same for as long as the driver lives.
         let checked = self.agreed.get().offload.contains(Offload::RX_CHECKSUM);
-        if !checked {
-            self.put(&self.frontend, "feature-no-csum-offload", 1).await?;
-        }
-        Ok(())
+        self.put(
+            &self.frontend,
+            [
+                (queues > 1).then_some(("multi-queue-num-queues", queues as u32)),
+                Some(("request-rx-copy", 1)),
+                Some(("feature-rx-notify", 1)),
+                Some(("feature-sg", several.into())),
+                Some(("feature-gso-tcpv4", self.takes_large().into())),
+                // Where it is missing, it is 0.
+                (!checked).then_some(("feature-no-csum-offload", 1)),
+            ],
+        )
+        .await
     }
 
     async fn announce_queue(&self, index: usize, directory: &str) -> Result<(), ConnectError> {
@@ -53,19 +55,27 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
             let channels = channels.get(index).ok_or(ConnectError::Exhausted)?;
             (channels.tx.port(), channels.rx.as_ref().map(Channel::port))
         };
-        self.put(directory, "tx-ring-ref", tx_ring.0).await?;
-        self.put(directory, "rx-ring-ref", rx_ring.0).await?;
-        match rx {
-            None => self.put(directory, "event-channel", tx).await?,
-            Some(rx) => {
-                self.put(directory, "event-channel-tx", tx).await?;
-                self.put(directory, "event-channel-rx", rx).await?;
-            }
-        }
-        Ok(())
+        let tx_name = if rx.is_some() { "event-channel-tx" } else { "event-channel" };
+        self.put(
+            directory,
+            [
+                Some(("tx-ring-ref", tx_ring.0)),
+                Some(("rx-ring-ref", rx_ring.0)),
+                Some((tx_name, tx)),
+                rx.map(|rx| ("event-channel-rx", rx)),
+                None,
+                None,
+            ],
+        )
+        .await
     }
 
-    async fn put(&self, directory: &str, name: &str, number: u32) -> Result<(), StoreError> {
-        self.hypervisor.write(&join(directory, name)?, &decimal(number)).await
+    /// Writes what there is of a list, one after the other: a single place to wait at
+    /// is a fraction of the code that one for each would be.
+    async fn put(&self, directory: &str, values: [Option<(&str, u32)>; 6]) -> Result<(), ConnectError> {
+        for (name, number) in values.into_iter().flatten() {
+            self.hypervisor.write(&join(directory, name)?, &decimal(number)).await?;
+        }
+        Ok(())
     }
 }

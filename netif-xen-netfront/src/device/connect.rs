@@ -68,6 +68,7 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
         *self.backend.borrow_mut() = Some(backend);
         if self.link.get() != Link::Ended {
             self.link.set(Link::Up { confirmed: false });
+            self.was_connected.set(true);
             self.count(|counters| increment(&mut counters.connections));
         }
         Ok(())
@@ -169,7 +170,7 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
     /// A new backend takes the rings of a frontend that is connected, whatever
     /// became of the backend before.
     async fn is_withdrawn(&self) -> Result<bool, StoreError> {
-        if self.counters.get().connections == 0 {
+        if !self.was_connected.get() {
             return Ok(true);
         }
         match read_state(&self.hypervisor, &self.frontend).await? {
@@ -256,21 +257,28 @@ impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
     }
 
     async fn read_offered(&self, backend: &str) -> Result<Offered, ConnectError> {
-        let flag = |name| read_flag(&self.hypervisor, backend, name);
-        if !flag("feature-rx-copy").await? {
+        let wanted = self.options.offload;
+        let mut flags = [
+            (true, "feature-rx-copy"),
+            (true, "feature-sg"),
+            (wanted.contains(Offload::TSO4), "feature-gso-tcpv4"),
+            (wanted.contains(Offload::TX_CHECKSUM), "feature-no-csum-offload"),
+            (self.options.split, "feature-split-event-channels"),
+        ];
+        // What nobody wants is not asked for; one place to wait at for all.
+        for (flag, name) in &mut flags {
+            *flag = *flag && read_flag(&self.hypervisor, backend, name).await?;
+        }
+        let [copy, scatter_gather, tcp4, no_checksum, split] = flags.map(|(flag, _)| flag);
+        if !copy {
             return Err(ConnectError::NoCopy);
         }
-        let scatter_gather = flag("feature-sg").await?;
-        let wanted = self.options.offload;
-        let tcp4 = scatter_gather && wanted.contains(Offload::TSO4) && flag("feature-gso-tcpv4").await?;
-        // Offered unless it says no.
-        let checksum = wanted.contains(Offload::TX_CHECKSUM) && !flag("feature-no-csum-offload").await?;
-        let split = self.options.split && flag("feature-split-event-channels").await?;
         let queues = match QUEUES {
             1 => 1,
             _ => read_number(&self.hypervisor, backend, "multi-queue-max-queues").await?.unwrap_or(1) as usize,
         };
-        Ok(Offered { scatter_gather, tcp4, checksum, split, queues })
+        let checksum = wanted.contains(Offload::TX_CHECKSUM) && !no_checksum;
+        Ok(Offered { scatter_gather, tcp4: tcp4 && scatter_gather, checksum, split, queues })
     }
 
     fn agree(&self, offered: Offered) {

@@ -65,32 +65,9 @@ impl<H: Hypervisor, const QUEUES: usize> Network for Netfront<H, QUEUES> {
     }
 
     fn write(&self, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError> {
-        self.admit(meta, len)?;
-        // A filler that writes again finds the pages in use.
-        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
-        let Some(ready) = transmit.as_mut() else { return Err(SendError::Down) };
-        let reserved = ready.reserve(len, meta.segmentation().is_some());
-        let sent = match reserved {
-            Ok(Some(frame)) => Ok(ready.send(frame, len, meta, fill)),
-            Ok(None) => Err(None),
-            Err(breach) => Err(Some(breach)),
-        };
-        // What is held back takes up room. A filler may have disconnected.
-        let hold = sent.is_ok() && meta.more() || !self.is_up();
-        let wanted = if hold { Queues::default() } else { publish(ready) };
-        drop(transmit);
-        self.notify(wanted, Direction::Transmit);
-        match sent {
-            Ok(sent) => {
-                self.settle(sent);
-                Ok(())
-            }
-            Err(None) => Err(self.refuse_full()),
-            Err(Some(breach)) => {
-                self.give_up(breach);
-                Err(SendError::Down)
-            }
-        }
+        let mut fill = Some(fill);
+        // Called once, if at all.
+        self.write_by(meta, len, &mut |buffer| fill.take().map_or(0, |fill| fill(buffer)))
     }
 
     /// Hands up to [`BATCH`](crate::BATCH) frames over, then yields; connects
@@ -143,6 +120,41 @@ impl<H: Hypervisor, const QUEUES: usize> Network for Netfront<H, QUEUES> {
 }
 
 impl<H: Hypervisor, const QUEUES: usize> Netfront<H, QUEUES> {
+    /// One function for whoever fills.
+    fn write_by(
+        &self,
+        meta: TxMeta,
+        len: usize,
+        fill: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) -> Result<(), SendError> {
+        self.admit(meta, len)?;
+        // A filler that writes again finds the pages in use.
+        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
+        let Some(ready) = transmit.as_mut() else { return Err(SendError::Down) };
+        let reserved = ready.reserve(len, meta.segmentation().is_some());
+        let sent = match reserved {
+            Ok(Some(frame)) => Ok(ready.send(frame, len, meta, fill)),
+            Ok(None) => Err(None),
+            Err(breach) => Err(Some(breach)),
+        };
+        // What is held back takes up room. A filler may have disconnected.
+        let hold = sent.is_ok() && meta.more() || !self.is_up();
+        let wanted = if hold { Queues::default() } else { publish(ready) };
+        drop(transmit);
+        self.notify(wanted, Direction::Transmit);
+        match sent {
+            Ok(sent) => {
+                self.settle(sent);
+                Ok(())
+            }
+            Err(None) => Err(self.refuse_full()),
+            Err(Some(breach)) => {
+                self.give_up(breach);
+                Err(SendError::Down)
+            }
+        }
+    }
+
     /// Takes note of what became of a frame.
     fn settle(&self, sent: Sent) {
         match sent {

@@ -35,6 +35,8 @@
 
 mod abi;
 mod bottom;
+#[cfg(any(guest_small, not(xen_guest)))]
+mod callers;
 mod clock;
 mod config;
 mod console;

@@ -329,7 +329,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         if let Err(error) = written {
             return self.count_lost(error);
         }
-        counters.sent.count();
+        // Looked at by whoever flushes.
+        counters.sent.add(1);
         match transmit.purpose {
             Purpose::Retransmission | Purpose::TailProbe => counters.retransmitted.count(),
             Purpose::Handshake

@@ -7,8 +7,9 @@ fail() { echo "XEN-TEST:   FAILED: $*"; exit 1; }
 # start NAME PROGRAM NUMBER WORDS [SETTING...]: a guest whose device has the
 # address …:NUMBER. With TOLD in the environment, xenstore has that for it.
 start() {
-    local name=$1 program=$2 number=$3 words=$4; shift 4
-    xl create -q ${TOLD:+-p} "/guest/$program.cfg" "name='$name'" "kernel='/guest/$program.elf'" "cmdline='$words'" \
+    local name=$1 program=$2 number=$3 words=$4 kernel=/guest/$2.bzimage; shift 4
+    [ -e "$kernel" ] || kernel=/guest/$program.elf
+    xl create -q ${TOLD:+-p} "/guest/$program.cfg" "name='$name'" "kernel='$kernel'" "cmdline='$words'" \
         "vif=['mac=00:16:3e:00:00:$number,bridge=xenbr0,script=vif-test']" "on_crash='preserve'" "$@" ||
         fail "$name was not created"
     [ -z "$TOLD" ] && return
@@ -21,22 +22,35 @@ answers() {
     for try in $(seq 60); do ping -c 1 -W 1 "$1" > /dev/null && return 0; done
     fail "$1 does not answer"
 }
-# Asks a guest to end, and waits until it is gone.
+# Asks guests to end, and waits until they are gone: so is then the process that xl
+# leaves behind to look after each. Starting xl again and again to look takes longer
+# than all else.
 stop() {
-    local try
-    xl shutdown -w "$1" > /dev/null 2>&1 || fail "$1 does not shut down"
-    for try in $(seq 100); do xl domid "$1" > /dev/null 2>&1 || return 0; sleep 0.1; done
-    fail "$1 is still there"
+    local name keeper keepers left try
+    for name; do
+        keeper=$(ps -o pid,args | awk -v name="name='$name'" '$2 == "xl" && index($0, name) { print $1 }')
+        [ -n "$keeper" ] || fail "nobody looks after $name"
+        keepers="$keepers $keeper"
+    done
+    for name; do xl shutdown "$name" > /dev/null 2>&1 || fail "$name can't be shut down"; done
+    for keeper in $keepers; do
+        for try in $(seq 1200); do [ -e /proc/$keeper ] || break; sleep 0.05; done
+    done
+    left=$(xl list) || fail "no list of domains"
+    for name; do echo "$left" | grep -q "^$name " && fail "$name is still there"; done
+    return 0
 }
-# crashes NAME: waits until Xen has it as crashed.
-crashes() {
-    local try
+# crash NAME...: waits until Xen has them as crashed.
+crash() {
+    local name there try waits
     for try in $(seq 100); do
-        xl list "$1" | awk 'NR == 2 { print $5 }' | grep -q c && return 0
+        there=$(xl list) waits=
+        for name; do echo "$there" | awk -v name="$name" '$1 == name { print $5 }' | grep -q c || waits=$name; done
+        [ -z "$waits" ] && return 0
         sleep 0.1
     done
-    log "$1"
-    fail "Xen does not know that $1 crashed"
+    log "$waits"
+    fail "Xen does not know that $waits crashed"
 }
 log() { cat "/var/log/xen/console/guest-$1.log"; }
 # Seconds of processor time that a guest has used.

@@ -15,10 +15,11 @@ type Ip<E> = Ipv4<E, 2, 2_048, 4, 8>;
 #[cfg(not(guest_small))]
 type Ethernet<N> = Ethif<N>;
 
-/// As few bytes as there may be: no fragments, no path MTUs, nothing kept for hosts
-/// that are asked for.
+/// As few bytes as there may be: no fragments, nothing kept for hosts that are asked
+/// for, and one path MTU, without which large segments would be lost behind a link
+/// that is narrower than the own.
 #[cfg(guest_small)]
-type Ip<E> = Ipv4<E, 0, 0, 2, 0>;
+type Ip<E> = Ipv4<E, 0, 0, 2, 1>;
 #[cfg(guest_small)]
 type Ethernet<N> = Ethif<N, 8, 0>;
 

@@ -7,6 +7,7 @@ mod panic;
 mod start;
 
 use core::arch::{asm, global_asm, x86_64::__cpuid};
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,8 @@ use alloc::boxed::Box;
 
 use super::abi::{self, PAGE, cpuid, hvm, memory as memory_op};
 use super::bottom::Given;
+#[cfg(guest_small)]
+use super::callers;
 use super::grants::{Grants, map_frame};
 use super::pages::Sharing;
 use super::window::Window;
@@ -64,10 +67,11 @@ extern "C" fn guest_start(start_info: usize) -> ! {
 /// numbers) crashes with a message.
 pub fn run<T>(main: impl AsyncFnOnce(&Os<Xen>) -> T) -> ! {
     let os = Os::new(begin());
-    let program = on_heap(|| async {
+    // Its memory ends with the guest: nothing of it needs code that drops it.
+    let mut program = ManuallyDrop::new(on_heap(|| async {
         main(&os).await;
         control::End::Poweroff
-    });
+    }));
     let asked = async {
         match control::asked(&os).await {
             Ok(end) => end,
@@ -75,7 +79,7 @@ pub fn run<T>(main: impl AsyncFnOnce(&Os<Xen>) -> T) -> ! {
             Err(_) => core::future::pending().await,
         }
     };
-    let end = os.run(async { crate::race!(program, asked) });
+    let end = os.run(async { crate::race!(program.as_mut(), asked) });
     let console = os.console();
     account(&os, &console);
     traits::Console::log(
@@ -115,8 +119,9 @@ fn stack_used() -> usize {
     top - (guard + PAGE..top).step_by(size_of::<u64>()).find(|at| !untouched(at)).unwrap_or(top)
 }
 
-/// The words of the stack that are addresses of code, from the last call on, at
-/// most 16: those to which functions return, and some that are left from before.
+/// The calls behind which words of the stack point, from the last one on, at most 16:
+/// those that are under way, and a few that are left from before. Told are their last
+/// bytes, since what follows a call that never returns may be another function.
 #[cfg(guest_small)]
 struct Callers;
 
@@ -129,10 +134,13 @@ impl core::fmt::Display for Callers {
             // SAFETY: within the stack, which nobody else writes to now.
             unsafe { ptr::with_exposed_provenance::<usize>(at).read_volatile() }
         });
+        // SAFETY: the program's code, which nobody writes to.
+        let code =
+            unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance::<u8>(text), text_end - text) };
         words
-            .filter(|word| (text..text_end).contains(word))
+            .filter(|&word| callers::follows_call(code, text, word))
             .take(16)
-            .try_for_each(|word| write!(f, " {word:#x}"))
+            .try_for_each(|word| write!(f, " {:#x}", word - 1))
     }
 }
 
