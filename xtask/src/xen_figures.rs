@@ -9,12 +9,19 @@ use xshell::{Shell, cmd};
 const PLUGIN: &str = "tests/xen/count.rs";
 
 /// What the guests of the case are there for.
-const ENDS: [&str; 4] = [
+const ENDS: [&str; 6] = [
     "first echo reply",
     "first page, after a lease",
     "last of 16 MiB in large frames",
     "last of 16 MiB in small frames",
+    "last of 64 MiB in large frames",
+    "last of 64 MiB in small frames",
 ];
+
+/// Whose instructions are counted beside the guest's, in the order in which the plugin
+/// writes them.
+const OTHERS: [&str; 5] =
+    ["Xen", "Linux", "its modules", "programs in dom0", "repetitions of string instructions"];
 
 /// Where a guest's code is.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +77,8 @@ struct Guest<'l> {
     hypercalls: u64,
     /// To its end.
     all: u64,
+    /// What the [`OTHERS`] did up to that event.
+    others: [u64; OTHERS.len()],
     /// `number:calls` of each hypercall, to its end.
     by_number: Vec<&'l str>,
 }
@@ -79,7 +88,11 @@ impl<'l> Guest<'l> {
         let mut words = line.split_ascii_whitespace();
         let mut number = || words.next()?.parse().ok();
         let (instructions, hypercalls, all) = (number()?, number()?, number()?);
-        Some(Self { instructions, hypercalls, all, by_number: words.collect() })
+        let mut others = [0; OTHERS.len()];
+        for count in &mut others {
+            *count = number()?;
+        }
+        Some(Self { instructions, hypercalls, all, others, by_number: words.collect() })
     }
 }
 
@@ -91,9 +104,11 @@ pub(crate) fn report(shell: &Shell, folder: &Path) -> Result<()> {
     let guests = guests.with_context(|| file.display().to_string())?;
     ensure!(guests.len() == ENDS.len(), "{}: {} guests began", file.display(), guests.len());
     for (guest, end) in guests.iter().zip(ENDS) {
-        let Guest { instructions, hypercalls, all, by_number } = guest;
+        let Guest { instructions, hypercalls, all, others, by_number } = guest;
         println!("from the entry to the {end}: {instructions} instructions, {hypercalls} hypercalls");
         println!("  until it was destroyed: {all} instructions; hypercalls by number: {}", by_number.join(" "));
+        let others: Vec<_> = OTHERS.iter().zip(others).map(|(name, count)| format!("{name} {count}")).collect();
+        println!("  meanwhile: {}", others.join(", "));
     }
     Ok(())
 }
@@ -104,8 +119,9 @@ mod tests {
 
     #[test]
     fn what_the_plugin_writes() {
-        let guest = Guest { instructions: 20, hypercalls: 3, all: 25, by_number: vec!["17:1", "32:2"] };
-        assert_eq!(Guest::parse("20 3 25 17:1 32:2"), Some(guest));
-        assert_eq!(Guest::parse("20 3"), None);
+        let (others, by_number) = ([5, 4, 3, 2, 1], vec!["17:1", "32:2"]);
+        let guest = Guest { instructions: 20, hypercalls: 3, all: 25, others, by_number };
+        assert_eq!(Guest::parse("20 3 25 5 4 3 2 1 17:1 32:2"), Some(guest));
+        assert_eq!(Guest::parse("20 3 25 5 4 3 2"), None);
     }
 }

@@ -10,9 +10,12 @@ answers 10.0.0.50
 fetch http://10.0.0.50/ > /dev/null || fail "no page"
 xl destroy page
 kill $server
-for words in '' nogso; do
-    start bulk$words web 05 "ip=10.0.0.5 $words"
-    answers 10.0.0.5
-    down 10.0.0.5 16777216 /dev/null || fail "no download"
-    xl destroy bulk$words
+# Two lengths, so that what a guest's creation takes of others can be taken away.
+for size in 16777216 67108864; do
+    for words in '' nogso; do
+        start bulk$words web 05 "ip=10.0.0.5 $words"
+        answers 10.0.0.5
+        down 10.0.0.5 $size /dev/null || fail "no download"
+        xl destroy bulk$words
+    done
 done

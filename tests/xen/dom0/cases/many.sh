@@ -10,4 +10,4 @@ for number in 20 21 22 23 24 25 26 27 28 29; do
     fetch http://10.0.0.$number/ > /dev/null || fail "no page from $number"
 done
 step "ten serve"
-for number in 20 21 22 23 24 25 26 27 28 29; do stop web$number; done
+stop web20 web21 web22 web23 web24 web25 web26 web27 web28 web29
