@@ -46,12 +46,15 @@ pub trait Upload: Default {
 /// The flow's.
 pub async fn serve<F: Flow, U: Upload>(flow: &mut F) -> Result<(), FlowError> {
     let mut buffer = Vec::new();
-    while let Some(head) = read_head(flow, &mut buffer).await? {
-        let request = match Request::parse(buffer.get(..head).unwrap_or_default()) {
+    while let Some(length) = read_head(flow, &mut buffer).await? {
+        let request = match Request::parse(buffer.get(..length).unwrap_or_default()) {
             Ok(request) => request,
-            Err(status) => return respond(flow, status, "text/plain", status.as_bytes(), false).await,
+            Err(status) => {
+                let head = head(status, "text/plain", status.len() as u64, false);
+                return respond(flow, head, status).await;
+            }
         };
-        buffer.drain(..head);
+        buffer.drain(..length);
         if !answer::<F, U>(flow, &request, &mut buffer).await? {
             return Ok(());
         }
@@ -158,8 +161,11 @@ async fn answer<F: Flow, U: Upload>(
             ("405 Method Not Allowed", "text/plain", "")
         }
     };
+    let head = head(status, kind, body.len() as u64, keep);
+    // RFC 9110 §9.3.2: the head alone, as it would be with the body.
+    let body = if request.method == "HEAD" { "" } else { body };
     // One place to wait at for all of them.
-    respond(flow, status, kind, body.as_bytes(), keep).await?;
+    respond(flow, head, body).await?;
     Ok(keep)
 }
 
@@ -170,16 +176,9 @@ fn head(status: &str, kind: &str, length: u64, keep: bool) -> String {
     )
 }
 
-async fn respond<F: Flow>(
-    flow: &mut F,
-    status: &str,
-    kind: &str,
-    body: &[u8],
-    keep: bool,
-) -> Result<(), FlowError> {
-    let mut answer = head(status, kind, body.len() as u64, keep).into_bytes();
-    answer.extend_from_slice(body);
-    flow.write_all(&answer).await
+async fn respond<F: Flow>(flow: &mut F, mut head: String, body: &str) -> Result<(), FlowError> {
+    head.push_str(body);
+    flow.write_all(head.as_bytes()).await
 }
 
 /// Eight bytes of the endless stream, by their place in it (SplitMix64).
@@ -270,7 +269,87 @@ impl Upload for Stream {
 
 #[cfg(test)]
 mod tests {
+    use core::future::Future as _;
+    use core::net::{Ipv4Addr, SocketAddrV4};
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
     use super::*;
+
+    /// A peer that has said all that it says.
+    struct Peer {
+        says: &'static [u8],
+        hears: Vec<u8>,
+    }
+
+    impl Flow for Peer {
+        fn dest(&self) -> SocketAddrV4 {
+            SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80)
+        }
+
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FlowError> {
+            let (now, rest) = self.says.split_at(self.says.len().min(buffer.len()));
+            self.says = rest;
+            buffer[..now.len()].copy_from_slice(now);
+            Ok(now.len())
+        }
+
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, FlowError> {
+            self.hears.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        async fn flush(&mut self) -> Result<(), FlowError> {
+            Ok(())
+        }
+
+        async fn close(&mut self) -> Result<(), FlowError> {
+            Ok(())
+        }
+
+        fn abort(&mut self) {}
+    }
+
+    /// What is answered to requests in one connection.
+    fn answers(says: &'static str) -> String {
+        let mut peer = Peer { says: says.as_bytes(), hears: Vec::new() };
+        let served = pin!(serve::<_, Stream>(&mut peer)).poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(served, Poll::Ready(Ok(())));
+        String::from_utf8_lossy(&peer.hears).into_owned()
+    }
+
+    #[test]
+    fn a_head_is_what_the_page_would_have() {
+        let page = answers("GET / HTTP/1.1\r\n\r\n");
+        let head = page.strip_suffix(PAGE).unwrap();
+        assert_eq!(answers("HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"), [head, &page].concat());
+        let none = answers("HEAD /none HTTP/1.1\r\n\r\n");
+        assert!(none.starts_with("HTTP/1.1 404 ") && none.ends_with("\r\n\r\n"), "{none}");
+    }
+
+    #[test]
+    fn what_ends_a_connection() {
+        let get = "GET / HTTP/1.1\r\n\r\n";
+        for (request, status) in [
+            ("PUT / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "411"),
+            ("DELETE / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", "405"),
+            ("GET\r\n\r\nGET / HTTP/1.1\r\n\r\n", "400"),
+        ] {
+            let answer = answers(request);
+            assert!(request.ends_with(get) && answer.contains("Connection: close"), "{answer}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+            assert!(answer.starts_with(&["HTTP/1.1 ", status].concat()), "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_is_told() {
+        assert!(
+            answers("PUT /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc").ends_with("3 bytes, 0 of the stream\n")
+        );
+        let two = answers("GET /bytes/8 HTTP/1.1\r\n\r\nGET /none HTTP/1.1\r\n\r\n");
+        assert!(two.contains("Content-Length: 8\r\n") && two.ends_with("not here\n"));
+    }
 
     #[test]
     fn requests() {
