@@ -194,6 +194,20 @@ impl Transmit {
         self.gso_size.map_or(1, |size| self.len.div_ceil(u32::from(size.get())))
     }
 
+    /// Whether its data was sent before.
+    #[inline]
+    pub(crate) fn is_again(&self) -> bool {
+        match self.purpose {
+            Purpose::Retransmission | Purpose::TailProbe => true,
+            Purpose::Handshake
+            | Purpose::New
+            | Purpose::Plain
+            | Purpose::Probe
+            | Purpose::Ack
+            | Purpose::Reset => false,
+        }
+    }
+
     /// Leaves the first `len` bytes of data; less than there are take what
     /// comes at the end with them.
     pub(crate) fn truncate(&mut self, len: u32) {

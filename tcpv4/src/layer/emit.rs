@@ -105,19 +105,23 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         {
             let queued = Queued { tcp: self, id, transmit };
             return self.ip.write_gathered(header, meta, header_len, queued, |buffer| {
-                self.fill_header(&filling, buffer).map_or_else(|| self.withhold(), |_| header_len)
+                self.fill_header(&filling, buffer).map_or_else(|| self.withhold(transmit), |_| header_len)
             });
         }
-        self.ip
-            .write(header, meta, len, |buffer| self.fill(&filling, buffer).unwrap_or_else(|| self.withhold()))
+        self.ip.write(header, meta, len, |buffer| {
+            self.fill(&filling, buffer).unwrap_or_else(|| self.withhold(transmit))
+        })
     }
 
     /// Nothing is filled in, so that nothing goes out. The layer below says that it
-    /// has written all the same, and it is counted as sent by then.
+    /// has written all the same, so that it [counts](Self::count_written) as sent.
     #[cold]
-    fn withhold(&self) -> usize {
+    fn withhold(&self, transmit: &Transmit) -> usize {
         self.counters.withheld.count();
         self.counters.sent.take_back();
+        if transmit.is_again() {
+            self.counters.retransmitted.take_back();
+        }
         0
     }
 
@@ -180,7 +184,7 @@ impl<I: Ip, S: Storage> Payload for Queued<'_, I, S> {
         let state = self.tcp.state.try_borrow().ok();
         let held = state.as_ref().and_then(|state| state.get(*self.id));
         let Some((first, second)) = held.and_then(|held| held.machine.payload(self.transmit)) else {
-            self.tcp.withhold();
+            self.tcp.withhold(self.transmit);
             return None;
         };
         Some(take([first, second]))

@@ -331,14 +331,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         // Looked at by whoever flushes.
         counters.sent.add(1);
-        match transmit.purpose {
-            Purpose::Retransmission | Purpose::TailProbe => counters.retransmitted.count(),
-            Purpose::Handshake
-            | Purpose::New
-            | Purpose::Plain
-            | Purpose::Probe
-            | Purpose::Ack
-            | Purpose::Reset => {}
+        if transmit.is_again() {
+            counters.retransmitted.count();
         }
     }
 

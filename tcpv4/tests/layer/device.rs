@@ -356,6 +356,7 @@ fn what_is_acknowledged_as_it_goes_out_is_withheld() {
         assert_eq!(ip.gathered.get() - gathered, u64::from(len > 4096));
         let statistics = tcp.statistics();
         assert_eq!((statistics.withheld, statistics.sent), (1, before.sent), "{mtu}");
+        assert_eq!(statistics.retransmitted, before.retransmitted);
         assert_eq!(flow.info().map(|info| info.outstanding), Some(0));
         flow.abort();
     }
