@@ -105,11 +105,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         {
             let queued = Queued { tcp: self, id, transmit };
             return self.ip.write_gathered(header, meta, header_len, queued, |buffer| {
-                self.fill_header(&filling, buffer).map_or_else(|| self.withhold(transmit), |_| header_len)
+                self.fill_header(&filling, buffer)
+                    .map_or_else(|| self.withhold(filling.transmit), |_| header_len)
             });
         }
         self.ip.write(header, meta, len, |buffer| {
-            self.fill(&filling, buffer).unwrap_or_else(|| self.withhold(transmit))
+            self.fill(&filling, buffer).unwrap_or_else(|| self.withhold(filling.transmit))
         })
     }
 
