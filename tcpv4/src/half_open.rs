@@ -188,7 +188,10 @@ impl HalfOpen {
             return Verdict::Repeat;
         }
         let offset = segment.seq.value().wrapping_sub(rcv_nxt.value());
-        let within = offset < u32::from(self.advertised.0).max(1);
+        let window = u32::from(self.advertised.0).max(1);
+        // Of data, some of it does.
+        let last = (segment.end() - 1).value().wrapping_sub(rcv_nxt.value());
+        let within = offset < window || (!segment.payload.is_empty() && last < window);
         if segment.control == Some(Control::Rst) {
             // RFC 5961 §3.2: only the exact sequence number resets.
             return match offset {

@@ -60,6 +60,9 @@
 //! * What congestion control has learnt of a path is forgotten with a second of
 //!   idleness, when the connection gives its memory back; see [`congestion`].
 //! * A connection that nobody accepts is reset after a minute; Linux keeps it.
+//! * Of stray segments, in whatever state, some are answered otherwise than by
+//!   Linux, each for a reason: `tests/tests/beside/departures.rs` has the list,
+//!   and the test that all others are answered alike.
 //!
 //! # Under attack
 //!

@@ -71,7 +71,7 @@ impl TimeWait {
             snd_nxt: remains.snd_nxt,
             rcv_nxt: remains.rcv_nxt,
             ts_recent: remains.timestamps.map(|(_, recent)| recent),
-            answered_at: (now - ACK_INTERVAL).as_millis() as u32,
+            answered_at: (now.as_millis() as u32).wrapping_sub(ACK_INTERVAL.as_millis() as u32),
             window: remains.window,
         }
     }
@@ -109,7 +109,7 @@ impl TimeWait {
             if newer.is_some_and(|by| by > 0) || (!old && segment.seq.after(self.rcv_nxt)) {
                 return Verdict::Reuse { iss: self.next_iss() };
             }
-            return self.acknowledge(now, false);
+            return self.acknowledge_seldom(now, false);
         }
         if !old && segment.seq == self.rcv_nxt && segment.is_empty() && segment.ack.is_some() {
             // The peer's last acknowledgement, or a keepalive of its own.
@@ -118,11 +118,15 @@ impl TimeWait {
             }
             return Verdict::Renew;
         }
-        // The FIN again, or what was delayed.
-        self.acknowledge(now, segment.ack.is_some())
+        let renew = segment.ack.is_some();
+        if !segment.is_empty() {
+            // The FIN again, or what was delayed. No acknowledgement answers that.
+            return Verdict::Acknowledge { renew };
+        }
+        self.acknowledge_seldom(now, renew)
     }
 
-    fn acknowledge(&mut self, now: Instant, renew: bool) -> Verdict {
+    fn acknowledge_seldom(&mut self, now: Instant, renew: bool) -> Verdict {
         let now = now.as_millis() as u32;
         if now.wrapping_sub(self.answered_at) < ACK_INTERVAL.as_millis() as u32 {
             return if renew { Verdict::Renew } else { Verdict::Ignore };
@@ -145,14 +149,17 @@ mod tests {
     fn entry(ts_recent: Option<u32>) -> TimeWait {
         let host = |n| core::net::SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, n), 80);
         let tuple = Tuple::new(host(1), host(2));
-        let remains = Remains {
+        TimeWait::new(tuple, &remains(ts_recent), NOW)
+    }
+
+    fn remains(ts_recent: Option<u32>) -> Remains {
+        Remains {
             snd_nxt: SeqNum::new(100),
             rcv_nxt: SeqNum::new(500),
             window: Window(10),
             timestamps: ts_recent.map(|recent| (0, recent)),
             expires: NOW + DURATION,
-        };
-        TimeWait::new(tuple, &remains, NOW)
+        }
     }
 
     fn segment(seq: u32, control: Option<Control>, ack: bool, ts: Option<u32>) -> Segment<'static> {
@@ -197,9 +204,26 @@ mod tests {
     fn a_fin_again_is_acknowledged_and_renews() {
         let fin = segment(499, Some(Control::Fin), true, None);
         let mut entry = entry(None);
-        assert_eq!(entry.handle(NOW, &fin), Verdict::Acknowledge { renew: true });
-        assert_eq!(entry.handle(NOW, &fin), Verdict::Renew, "not twice within half a second");
-        assert_eq!(entry.handle(NOW + ACK_INTERVAL, &fin), Verdict::Acknowledge { renew: true });
+        for _ in 0..3 {
+            assert_eq!(entry.handle(NOW, &fin), Verdict::Acknowledge { renew: true });
+        }
+    }
+
+    #[test]
+    fn an_old_acknowledgement_is_answered_twice_a_second_at_most() {
+        let old = segment(400, None, true, None);
+        let mut entry = entry(None);
+        assert_eq!(entry.handle(NOW, &old), Verdict::Acknowledge { renew: true });
+        assert_eq!(entry.handle(NOW, &old), Verdict::Renew);
+        assert_eq!(entry.handle(NOW + ACK_INTERVAL, &old), Verdict::Acknowledge { renew: true });
+    }
+
+    #[test]
+    fn a_host_that_has_just_started_answers_too() {
+        let mut young = entry(None);
+        young.answered_at = TimeWait::new(young.tuple, &remains(None), Instant::from_millis(3)).answered_at;
+        let old = segment(400, None, true, None);
+        assert_eq!(young.handle(Instant::from_millis(4), &old), Verdict::Acknowledge { renew: true });
     }
 
     #[test]

@@ -117,6 +117,12 @@ impl<B: Backing> Default for Busy<B> {
 }
 
 impl<B: Backing> Busy<B> {
+    /// Whether there is anything to tell in SACK blocks.
+    #[inline]
+    pub(super) fn has_blocks(&self) -> bool {
+        self.assembler.has_blocks() || self.fin_at.is_some()
+    }
+
     /// Bytes of the buffers, where those grow.
     pub(super) fn held(&self) -> usize {
         if B::Bytes::GROWS { self.send.capacity() + self.receive.capacity() + self.taken as usize } else { 0 }

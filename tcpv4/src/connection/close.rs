@@ -55,12 +55,11 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Data has come that nobody will read (RFC 9293 §3.6.1): the peer is told
-    /// that it is lost.
+    /// that it is lost, with the number that it expects.
     pub(super) fn refuse_data(&mut self) -> Outcome {
         self.failure = Some(Failure::Aborted);
         self.shut();
-        self.flags.insert(Flags::RESET_DUE);
-        Outcome { events: Events::CLOSED, dropped: Some(Dropped::Unwanted), reset_owed: false }
+        Outcome { events: Events::CLOSED, dropped: Some(Dropped::Unwanted), reset_owed: true }
     }
 
     /// The own FIN is acknowledged (RFC 9293 §3.10.7.4, fifth).
@@ -93,9 +92,17 @@ impl<B: Backing> Connection<B> {
     pub(super) fn fin_received(&mut self, now: Instant) -> Events {
         self.rcv.nxt += 1;
         self.acks.now();
+        self.flags.insert(Flags::PEER_ENDED);
+        if let Some(busy) = self.busy.get_mut() {
+            // What was said to lie behind the end is not part of the stream.
+            busy.assembler.truncate(self.rcv.nxt);
+        }
         let closed = Events::PEER_CLOSED | Events::READABLE;
         match self.state {
             State::SynReceived | State::Established => {
+                if let Some(busy) = self.busy.get_mut() {
+                    busy.assembler.reported();
+                }
                 self.enter(State::CloseWait);
                 closed
             }

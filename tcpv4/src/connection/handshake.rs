@@ -61,7 +61,7 @@ impl<B: Backing> Connection<B> {
         let mut connection = Self::new(now, open.iss, open.mtu, settings, buffers);
         connection.ts.offset = open.ts_offset;
         connection.flags.insert(Flags::HANDSHAKE_DUE);
-        connection.flags.set(Flags::ECN_OFFERED, settings.ecn);
+        connection.flags.set(Flags::ECN, settings.ecn);
         connection.enter(State::SynSent);
         connection
     }
@@ -98,7 +98,7 @@ impl<B: Backing> Connection<B> {
     /// Whether the SYN offers ECN: only the first, since what is lost may have
     /// been lost for that (RFC 3168 §6.1.1.1).
     fn offers_ecn(&self) -> bool {
-        self.flags.contains(Flags::ECN_OFFERED) && self.retries == 0
+        self.flags.contains(Flags::ECN) && self.retries == 0
     }
 
     /// The marks of the own SYN, or SYN and ACK.

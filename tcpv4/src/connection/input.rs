@@ -50,7 +50,7 @@ impl<B: Backing> Connection<B> {
     fn is_expected(&self, segment: &Segment<'_>) -> bool {
         segment.control.is_none()
             && segment.seq == self.rcv.nxt
-            && segment.ack.is_some_and(|ack| self.snd.accepts(ack))
+            && segment.ack.is_some_and(|ack| self.snd.expects(ack))
             && segment.payload.len() as u32 <= self.rcv.wnd()
             && segment.ecn != Ecn::Congested
             && !segment.marks.intersects(Marks::ECE | Marks::CWR)
@@ -194,13 +194,13 @@ impl<B: Backing> Connection<B> {
 
     /// Data that came before is reported as such (RFC 2883 §4). Its sender missed
     /// an acknowledgement: the next ones come at once.
-    fn report_old(&mut self, segment: &Segment<'_>) {
-        if segment.payload.is_empty() || !segment.seq.before(self.rcv.nxt) {
+    pub(super) fn report_old(&mut self, segment: &Segment<'_>) {
+        if segment.is_empty() || segment.control == Some(Control::Syn) || !segment.seq.before(self.rcv.nxt) {
             return;
         }
         self.acks.restart();
         if self.flags.contains(Flags::SACK) {
-            let end = (segment.seq + segment.payload.len() as u32).earlier(self.rcv.nxt);
+            let end = segment.end().earlier(self.rcv.nxt);
             self.busy.get_or_default().assembler.report_duplicate(segment.seq, end);
         }
     }
@@ -291,7 +291,7 @@ impl<B: Backing> Connection<B> {
             self.snd.set(segment);
             return Ok(events);
         }
-        if !self.snd.accepts(ack) {
+        if !self.snd.accepts(ack, self.acknowledged_numbers()) {
             // RFC 5961 §5.2.
             self.challenge(now);
             return Err(Outcome::dropped(Dropped::AckUnacceptable));
@@ -299,6 +299,14 @@ impl<B: Backing> Connection<B> {
         self.heard(now, segment);
         let events = self.acknowledged(now, segment, ack);
         if self.state == State::Closed { Err(Outcome::events(events)) } else { Ok(events) }
+    }
+
+    /// How many numbers the peer has acknowledged so far: those of a SYN that
+    /// opened and of a FIN as well as those of bytes (as Linux counts them).
+    fn acknowledged_numbers(&self) -> u64 {
+        let syn = !self.flags.contains(Flags::PASSIVE);
+        let fin = self.flags.contains(Flags::FIN_ACKED);
+        self.counts.bytes_acknowledged() + u64::from(syn) + u64::from(fin)
     }
 
     /// Owes a challenge ACK, unless one was sent a short while ago.

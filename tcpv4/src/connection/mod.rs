@@ -118,7 +118,7 @@ bitflags! {
         const SACK = 1 << 0;
         /// Both sides use timestamps.
         const TIMESTAMPS = 1 << 1;
-        /// Both sides use ECN.
+        /// Both sides use ECN; in SYN-SENT, this one would.
         const ECN = 1 << 2;
         const NODELAY = 1 << 3;
         /// A FIN follows what is queued.
@@ -138,8 +138,8 @@ bitflags! {
         const ECE_OWED = 1 << 11;
         /// The peer is told that the window was reduced.
         const CWR_OWED = 1 << 12;
-        /// ECN is offered with the SYN.
-        const ECN_OFFERED = 1 << 13;
+        /// All of the peer's stream has come, its FIN included.
+        const PEER_ENDED = 1 << 13;
         /// Not all was taken of what was written last.
         const FULL = 1 << 14;
         /// The congestion window is what it should be after the present pause.
@@ -187,6 +187,12 @@ impl<B: Backing> Connection<B> {
     /// is [readable](Self::readable) is all there will be.
     pub fn is_read_closed(&self) -> bool {
         self.state != State::SynSent && !self.state.can_receive()
+    }
+
+    /// Whether the peer has ended its stream, all of which has come, whatever
+    /// became of the connection since.
+    pub fn has_peer_ended(&self) -> bool {
+        self.flags.contains(Flags::PEER_ENDED)
     }
 
     /// Whether all that was written is acknowledged, the FIN included if this

@@ -136,7 +136,7 @@ impl<B: Backing> Connection<B> {
         }
         let max = if self.flags.contains(Flags::TIMESTAMPS) { 3 } else { 4 };
         match self.busy.get() {
-            Some(busy) if busy.assembler.has_blocks() => busy.assembler.blocks(max),
+            Some(busy) if busy.has_blocks() => busy.assembler.blocks(max, busy.fin_at),
             Some(_) | None => SackBlocks::NONE,
         }
     }

@@ -35,7 +35,7 @@ impl<B: Backing> Connection<B> {
             && self.path_cap == NO_CAP
             && !busy.scoreboard.has_lost()
             && !busy.recovery.tail_probe.is_due
-            && !busy.assembler.has_blocks()
+            && !busy.has_blocks()
             && len <= self.snd.usable()
             && busy.scoreboard.pipe(outstanding) + len <= self.window.cwnd
             // Nagle's algorithm.

@@ -25,8 +25,12 @@ impl<B: Backing> Connection<B> {
         if let Some(fin) = fin {
             self.note_fin(fin);
         }
-        let (mut events, dropped) =
-            if segment.payload.is_empty() { (Events::empty(), None) } else { self.data(now, segment)? };
+        let (mut events, dropped) = if !segment.payload.is_empty() {
+            self.data(now, segment)?
+        } else {
+            self.report_old(segment);
+            (Events::empty(), None)
+        };
         let fin_at = fin.filter(|&fin| fin == self.rcv.nxt).or(self.busy.get().and_then(|busy| busy.fin_at));
         if fin_at == Some(self.rcv.nxt) {
             if let Some(busy) = self.busy.get_mut() {
@@ -60,7 +64,13 @@ impl<B: Backing> Connection<B> {
     /// The peer's stream has ended: what comes is old, or wrong.
     fn text_after_fin(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Outcome, Outcome> {
         match self.state {
+            State::CloseWait | State::Closing | State::LastAck | State::TimeWait
+                if segment.seq.after_eq(self.rcv.nxt) =>
+            {
+                Err(Outcome::dropped(Dropped::Unwanted))
+            }
             State::CloseWait | State::Closing | State::LastAck | State::TimeWait => {
+                self.report_old(segment);
                 self.answer_unacceptable(now, segment);
                 Err(Outcome::dropped(Dropped::Duplicate))
             }
@@ -84,7 +94,7 @@ impl<B: Backing> Connection<B> {
         let busy = self.busy.get_or_default();
         if busy.fin_at.is_none_or(|known| fin.before(known)) {
             busy.fin_at = Some(fin);
-            busy.assembler.truncate(fin);
+            busy.assembler.note_fin(fin);
         }
     }
 
@@ -147,6 +157,9 @@ impl<B: Backing> Connection<B> {
         let taken = busy.receive.push(payload, self.limits.receive);
         self.rcv.nxt += taken as u32;
         if !busy.assembler.is_empty() {
+            if self.flags.contains(Flags::SACK) {
+                busy.assembler.report_overlap(self.rcv.nxt);
+            }
             let end = busy.assembler.take(self.rcv.nxt);
             busy.receive.extend(end.since(self.rcv.nxt));
             self.rcv.nxt = self.rcv.nxt.later(end);

@@ -92,6 +92,11 @@ impl Counts {
         self.acknowledged.add(u64::from(bytes));
     }
 
+    #[inline]
+    pub(super) fn bytes_acknowledged(&self) -> u64 {
+        self.acknowledged.get()
+    }
+
     /// A segment with data has come.
     #[inline]
     pub(super) fn segment_received(&mut self, segment: &Segment<'_>) {

@@ -165,8 +165,12 @@ impl<S: Storage> Held<S> {
         }
     }
 
-    /// Whether nothing more can be read after what has arrived.
+    /// Whether nothing more can be read after what has arrived. A stream that
+    /// came to its end has come to it, whatever fails later (as in Linux).
     pub(super) fn end_of_stream(&self) -> Option<Result<(), FlowError>> {
+        if self.machine.has_peer_ended() {
+            return Some(Ok(()));
+        }
         match self.error() {
             Some(error) => Some(Err(error)),
             None => self.machine.is_read_closed().then_some(Ok(())),

@@ -21,6 +21,8 @@ pub(crate) struct Assembler<L> {
     /// A number in each of the ranges that changed last, the newest first.
     recent: [SeqNum; MAX_SACK_BLOCKS],
     recent_len: u8,
+    /// The FIN that waits came after all of them.
+    is_fin_newest: bool,
     /// What came twice, to be reported once (RFC 2883).
     duplicate: Option<Range>,
     item: PhantomData<Range>,
@@ -32,6 +34,7 @@ impl<L: List<Range>> Default for Assembler<L> {
             ranges: L::default(),
             recent: [SeqNum::default(); MAX_SACK_BLOCKS],
             recent_len: 0,
+            is_fin_newest: false,
             duplicate: None,
             item: PhantomData,
         }
@@ -87,6 +90,16 @@ impl<L: List<Range>> Assembler<L> {
         Insertion::New
     }
 
+    /// All before `nxt` has come in order by now: takes note of what of it had
+    /// come before, unless there is something to be reported already (as Linux).
+    pub(crate) fn report_overlap(&mut self, nxt: SeqNum) {
+        if self.duplicate.is_none()
+            && let Some(first) = self.ranges.as_slice().first().filter(|first| first.start.before(nxt))
+        {
+            self.duplicate = Some(Range::new(first.start, first.end.earlier(nxt)));
+        }
+    }
+
     /// What follows `nxt` without a hole: removes it and returns its end.
     pub(crate) fn take(&mut self, nxt: SeqNum) -> SeqNum {
         let mut end = nxt;
@@ -111,14 +124,23 @@ impl<L: List<Range>> Assembler<L> {
         }
     }
 
+    /// Takes note of a FIN with something missing before it, where the stream
+    /// ends: what lies behind is forgotten.
+    pub(crate) fn note_fin(&mut self, fin: SeqNum) {
+        self.truncate(fin);
+        self.is_fin_newest = true;
+    }
+
     /// Takes note of a range that came twice.
     pub(crate) fn report_duplicate(&mut self, start: SeqNum, end: SeqNum) {
         self.duplicate = Some(Range::new(start, end));
     }
 
     /// The blocks to report, at most `max` (RFC 2018 §4, RFC 2883 §4): the
-    /// duplicate first, then the ranges that changed last.
-    pub(crate) fn blocks(&self, max: usize) -> SackBlocks {
+    /// duplicate first, then the ranges that changed last. A FIN that waits for
+    /// what is missing before it is reported like a byte of data (as Linux
+    /// does): its sender sees by it what was lost, and that the FIN was not.
+    pub(crate) fn blocks(&self, max: usize, fin: Option<SeqNum>) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;
         let mut room = max;
         if let Some(duplicate) = self.duplicate
@@ -127,8 +149,16 @@ impl<L: List<Range>> Assembler<L> {
             blocks.push(duplicate);
             room -= 1;
         }
+        let fin = fin.map(|fin| Range::new(fin, fin + 1));
+        let joined = |range: Range| match fin {
+            Some(fin) if range.end == fin.start => Range::new(range.start, fin.end),
+            Some(_) | None => range,
+        };
+        let alone = fin.filter(|fin| self.ranges.as_slice().last().is_none_or(|last| last.end != fin.start));
+        let (first, last) = if self.is_fin_newest { (alone, None) } else { (None, alone) };
         let recent = self.recent.get(..usize::from(self.recent_len)).unwrap_or_default();
-        for range in recent.iter().filter_map(|&seq| self.containing(seq)).take(room) {
+        let ranges = recent.iter().filter_map(|&seq| self.containing(seq)).map(joined);
+        for range in first.into_iter().chain(ranges).chain(last).take(room) {
             blocks.push(range);
         }
         blocks
@@ -172,6 +202,7 @@ impl<L: List<Range>> Assembler<L> {
         }
         self.recent = kept;
         self.recent_len = len;
+        self.is_fin_newest = false;
     }
 }
 
@@ -189,7 +220,7 @@ mod tests {
     }
 
     fn blocks<L: List<Range>>(assembler: &Assembler<L>, max: usize) -> Vec<(u32, u32)> {
-        let blocks = assembler.blocks(max);
+        let blocks = assembler.blocks(max, None);
         blocks.as_slice().iter().map(|b| (b.start.since(seq(0)), b.end.since(seq(0)))).collect()
     }
 
@@ -219,7 +250,7 @@ mod tests {
                 let _ = assembler.insert(seq(start), seq(start + len));
                 let ranges = assembler.ranges.as_slice();
                 prop_assert!(ranges.windows(2).all(|pair| pair[0].end.before(pair[1].start)));
-                prop_assert!(assembler.blocks(4).as_slice().len() <= 4);
+                prop_assert!(assembler.blocks(4, None).as_slice().len() <= 4);
             }
         }
     }

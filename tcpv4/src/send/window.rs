@@ -63,11 +63,15 @@ impl SendWindow {
     /// that told the present window (RFC 9293 §3.10.7.4). Returns whether the
     /// window is another now.
     ///
+    /// One that acknowledges something new is newer whatever its number (as in
+    /// Linux): data that comes out of order tells windows, too.
+    ///
     /// SND.WL2 is not kept: it is never beyond SND.UNA, and a segment whose ACK
     /// is before that is not given here.
     #[inline]
     pub(crate) fn update(&mut self, segment: &Segment<'_>) -> bool {
-        self.wl1.before_eq(segment.seq) && self.set(segment)
+        let is_newer = self.wl1.before_eq(segment.seq) || segment.ack.is_some_and(|ack| ack.after(self.una));
+        is_newer && self.set(segment)
     }
 
     /// Takes the window of a segment: the first one, or a newer one.
@@ -85,9 +89,18 @@ impl SendWindow {
     }
 
     /// Whether an acknowledgement may be genuine (RFC 5961 §5): of nothing
-    /// that was never sent, and not older than a window.
+    /// that was never sent, not older than a window, and not of what lies before
+    /// the `acked` bytes that have been acknowledged (as in Linux).
     #[inline]
-    pub(crate) fn accepts(&self, ack: SeqNum) -> bool {
-        ack.before_eq(self.nxt) && ack.after_eq(self.una - self.max_wnd)
+    pub(crate) fn accepts(&self, ack: SeqNum, acked: u64) -> bool {
+        let back = u64::from(self.max_wnd).min(acked) as u32;
+        ack.before_eq(self.nxt) && ack.after_eq(self.una - back)
+    }
+
+    /// Whether an acknowledgement is no older than the last one, and of nothing
+    /// that was never sent.
+    #[inline]
+    pub(crate) fn expects(&self, ack: SeqNum) -> bool {
+        ack.after_eq(self.una) && ack.before_eq(self.nxt)
     }
 }

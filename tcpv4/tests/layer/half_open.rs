@@ -50,6 +50,18 @@ on_both! {
         assert_eq!(answers(net, &listener, &Raw::new(SYN, 100, 0)), 2);
     }
 
+    /// RFC 9293 §3.10.7.4, first: some of it lies in the window.
+    fn data_that_began_with_the_syn_completes_the_handshake(net) {
+        let listener = Listener::<4>::with_capacity();
+        Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
+        let iss = speak(net)[0].seq;
+        let segment = Raw::new(ACK, 100, iss.wrapping_add(1)).payload(b"xhello");
+        segment.input(net.a(), Some(&listener));
+        let [answer] = &speak(net)[..] else { panic!() };
+        assert_eq!((answer.flags, answer.ack), (ACK, 106));
+        assert_eq!((net.a().usage().connections, net.a().usage().half_open), (1, 0));
+    }
+
     /// A tap hands up 64 frames in one go: all are answered, with an entry, a
     /// cookie or a reset.
     fn a_batch_is_answered_whole(net) {

@@ -57,7 +57,11 @@ on_both! {
         let [answer] = &speak(net)[..] else { panic!() };
         assert_eq!((answer.flags, answer.seq, answer.ack), (ACK, ack, seq));
         Raw::new(FIN | ACK, seq - 1, ack).input(net.a(), None);
-        assert_eq!(speak(net), [], "twice a second at most");
+        assert_eq!(speak(net), [answer.clone()], "whoever says it again has not heard it");
+        Raw::new(ACK, seq - 100, ack).input(net.a(), None);
+        assert_eq!(speak(net), [answer.clone()]);
+        Raw::new(ACK, seq - 100, ack).input(net.a(), None);
+        assert_eq!(speak(net), [], "an old acknowledgement: twice a second at most");
         net.clock.set(net.clock.now() + SECOND * 59);
         speak(net);
         assert_eq!(net.a().usage().time_wait, 1, "the time starts again");

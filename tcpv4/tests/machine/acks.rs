@@ -331,3 +331,17 @@ fn blocks_stand_behind_two_nops() {
         assert_eq!(options[before..before + 4], [1, 1, 5, 10]);
     }
 }
+
+/// RFC 2883 §4.2.1; of what an early piece and what fills the hole share.
+#[test]
+fn what_fills_a_hole_and_more_is_reported_as_far_as_it_came_before() {
+    let mut s = Script::established();
+    let _ = s.inject(data(1001, 1000));
+    s.expect(seg().ack(1).sack(&[(1001, 2001)]));
+    let _ = s.inject(data(1, 1500));
+    s.expect(seg().ack(2001).sack(&[(1001, 1501)]));
+    let _ = s.inject(data(3001, 10));
+    s.expect(seg().ack(2001).sack(&[(3001, 3011)]));
+    let _ = s.inject(data(1501, 2000));
+    s.expect(seg().ack(3501).sack(&[(1501, 2001)]));
+}

@@ -98,11 +98,16 @@ fn an_acknowledgement_of_what_was_never_sent() {
 
 #[test]
 fn an_acknowledgement_older_than_any_window() {
-    let mut s = Script::established();
-    let outcome = s.inject(data(1, 10).ack(1u32.wrapping_sub(64_001)));
+    let mut s = Script::open(&Start { window: 1000, ..Start::default() });
+    for sent in [1000, 2000] {
+        s.write(1000);
+        s.discard();
+        let _ = s.inject(ack(1 + sent).win(1000));
+    }
+    let outcome = s.inject(data(1, 10).ack(2001 - 1001).win(1000));
     assert_eq!(outcome.dropped, Some(Dropped::AckUnacceptable));
-    s.expect(seg().seq(1).ack(1));
-    let outcome = s.inject(data(1, 10).ack(1u32.wrapping_sub(64_000)));
+    s.expect(seg().seq(2001).ack(1));
+    let outcome = s.inject(data(1, 10).ack(2001 - 1000).win(1000));
     assert_eq!(outcome.dropped, None, "an old one, no more");
 }
 
@@ -256,4 +261,23 @@ fn an_optimistic_acknowledgement_does_not_open_the_window() {
         let _ = s.inject(ack(20_001 + n));
     }
     assert!(s.connection.info().cwnd <= before);
+}
+
+/// RFC 5961 §5.2 lets an acknowledgement lie a window back; nobody has sent one
+/// of what lies before the first number (as Linux).
+#[test]
+fn an_acknowledgement_from_before_the_beginning_is_challenged() {
+    let mut s = Script::established();
+    s.write(100);
+    s.discard();
+    let _ = s.inject(ack(101));
+    for old in [1, 0] {
+        let outcome = s.inject(data(1, 10).ack(old));
+        assert_ne!(outcome.dropped, Some(Dropped::AckUnacceptable), "{old}");
+        s.run(500);
+    }
+    s.discard();
+    let outcome = s.inject(data(11, 10).ack(u32::MAX));
+    assert_eq!(outcome.dropped, Some(Dropped::AckUnacceptable));
+    s.expect(seg().seq(101).ack(11).len(0));
 }

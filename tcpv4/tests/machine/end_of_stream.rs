@@ -8,7 +8,7 @@ use tcpv4::connection::{Dropped, Events, State};
 fn early() -> Script {
     let mut s = Script::established();
     let _ = s.inject(data(1001, 1000).fin());
-    s.expect(seg().ack(1).sack(&[(1001, 2001)]));
+    s.expect(seg().ack(1).sack(&[(1001, 2002)]));
     s
 }
 
@@ -31,7 +31,7 @@ fn an_early_fin_ends_it_when_all_is_there() {
 fn a_later_fin_does_not_move_the_end() {
     let mut s = early();
     let _ = s.inject(seg().seq(3001).ack(1).fin());
-    s.expect(seg().ack(1).sack(&[(1001, 2001)]));
+    s.expect(seg().ack(1).sack(&[(1001, 2002)]));
     ends_after(s, data(1, 1000), 2000);
 }
 
@@ -40,7 +40,7 @@ fn nor_does_one_with_data_which_is_dropped() {
     let mut s = early();
     for beyond in [data(2001, 1000).fin(), data(2001, 1000), data(5001, 10)] {
         assert_eq!(s.inject(beyond).dropped, Some(Dropped::Unwanted));
-        s.expect(seg().ack(1).sack(&[(1001, 2001)]));
+        s.expect(seg().ack(1).sack(&[(1001, 2002)]));
     }
     // Of what reaches beyond the end, the part before it is taken.
     assert_eq!(s.inject(data(901, 2000)).dropped, Some(Dropped::Unwanted));
@@ -55,7 +55,7 @@ fn data_beyond_a_fin_that_comes_later_is_forgotten() {
     let _ = s.inject(data(4001, 1000));
     s.discard();
     let _ = s.inject(seg().seq(1501).ack(1).fin());
-    s.expect(seg().ack(1).sack(&[(1001, 1501)]));
+    s.expect(seg().ack(1).sack(&[(1001, 1502)]));
     ends_after(s, data(1, 1000), 1500);
 }
 
@@ -85,4 +85,60 @@ fn a_fin_within_what_has_come_ends_nothing() {
     s.discard();
     let _ = s.inject(data(1001, 10));
     assert_eq!(s.read_from(0), 1010);
+}
+
+/// Its sender sees what was lost, and that the FIN was not (as Linux tells it).
+#[test]
+fn an_early_fin_alone_is_a_block() {
+    let mut s = Script::established();
+    let _ = s.inject(seg().seq(1001).ack(1).fin());
+    s.expect(seg().ack(1).sack(&[(1001, 1002)]));
+    let _ = s.inject(data(501, 100));
+    s.expect(seg().ack(1).sack(&[(501, 601), (1001, 1002)]));
+    let _ = s.inject(seg().seq(901).ack(1).fin());
+    s.expect(seg().ack(1).sack(&[(901, 902), (501, 601)]));
+    ends_after(s, data(1, 1000), 900);
+}
+
+#[test]
+fn a_fin_that_came_before_is_a_duplicate() {
+    let mut s = Script::established();
+    let _ = s.inject(data(1, 1000).fin());
+    s.expect(seg().ack(1002).sack(&[]));
+    let _ = s.inject(data(501, 500).fin());
+    s.expect(seg().ack(1002).sack(&[(501, 1002)]));
+    let _ = s.inject(seg().seq(1001).ack(1).fin());
+    s.expect(seg().ack(1002).sack(&[(1001, 1002)]));
+}
+
+#[test]
+fn what_was_said_to_lie_behind_the_end_is_told_of_no_more() {
+    let mut s = Script::established();
+    let _ = s.inject(data(1001, 500));
+    s.expect(seg().ack(1).sack(&[(1001, 1501)]));
+    let _ = s.inject(seg().seq(1).ack(1).fin());
+    s.expect(seg().ack(2).sack(&[]));
+}
+
+/// RFC 9293 §3.10.7.4: "this should not occur", and is ignored.
+#[test]
+fn data_behind_the_end_is_ignored_in_silence() {
+    let mut s = Script::established();
+    let _ = s.inject(seg().seq(1).ack(1).fin());
+    s.discard();
+    assert_eq!(s.inject(data(2, 10)).dropped, Some(Dropped::Unwanted));
+    s.silent();
+}
+
+/// Whoever read all of it learns of no failure that came later (as Linux).
+#[test]
+fn a_stream_that_has_ended_has_whatever_fails_later() {
+    let mut s = Script::established();
+    let _ = s.inject(seg().rst().seq(1));
+    assert!(!s.connection.has_peer_ended());
+    let mut s = Script::established();
+    let _ = s.inject(data(1, 10).fin());
+    let _ = s.inject(seg().rst().seq(12));
+    assert_eq!(s.state(), State::Closed);
+    assert!(s.connection.has_peer_ended() && s.connection.failure().is_some());
 }

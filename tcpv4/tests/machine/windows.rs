@@ -342,3 +342,18 @@ fn a_writer_is_woken_by_an_acknowledgement_on_data_that_is_dropped() {
         assert!(outcome.events.contains(Events::WRITABLE), "{outcome:?}");
     }
 }
+
+/// Data that comes early tells a window, too, with a number that is beyond that of
+/// the acknowledgements after it. What acknowledges something new is newer all the
+/// same (as Linux; RFC 9293 §3.10.7.4 goes by SND.WL1 alone).
+#[test]
+fn what_acknowledges_something_new_tells_the_window() {
+    let mut s = Script::established();
+    let _ = s.inject(data(1001, 10).win(1000));
+    s.discard();
+    s.write(3000);
+    s.expect(seg().seq(1).len(988));
+    s.silent();
+    let _ = s.inject(seg().seq(1).ack(989).len(0).win(64_000));
+    s.expect(seg().seq(989).len(988));
+}
