@@ -143,7 +143,7 @@ fn fuzz(shell: &Shell) -> Result<()> {
 }
 
 /// The tests of whole towers that want programs of the system.
-const ON_A_TAP: [&str; 2] = ["linux", "paths"];
+const ON_A_TAP: [&str; 3] = ["beside", "linux", "paths"];
 
 /// Whole towers in virtual time: simulated, replayed, attacked.
 fn towers(shell: &Shell) -> Result<()> {
