@@ -2,6 +2,7 @@
 
 mod buffered;
 mod error;
+mod handle;
 mod io;
 mod poll;
 mod split;

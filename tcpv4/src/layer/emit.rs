@@ -3,8 +3,8 @@
 use traits::{Header, Ip, Offload, Path, Payload, SegmentationKind, SendError, TxMeta};
 use wire::{Checksum, Protocol};
 
+use super::burst::BURST;
 use super::open::MTU_UNKNOWN;
-use super::output::BURST;
 use super::{ConnectionId, Tcp};
 use crate::connection::Budget;
 use crate::segment::{Marks, Transmit};

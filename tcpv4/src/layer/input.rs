@@ -2,7 +2,7 @@
 
 use traits::{Cast, Inbound, Instant, Ip, Packet};
 
-use super::state::{Woken, seconds};
+use super::held::{Woken, seconds};
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open;

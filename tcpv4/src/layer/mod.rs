@@ -4,12 +4,15 @@
 //! No function here calls a layer, a listener, a filler or a waker while it
 //! borrows the state: what is to be called leaves the borrow first.
 
+mod burst;
 mod emit;
+mod held;
 mod icmp;
 mod input;
 mod list;
 mod open;
 mod output;
+mod settle;
 mod state;
 mod syn;
 mod timeout;
@@ -28,9 +31,10 @@ use crate::ports::Ports;
 use crate::stats::{Counters, Statistics};
 use crate::storage::{Fixed, Limits, Memory, Storage};
 
+pub(crate) use held::{Held, Lent, Owner, Want};
 pub use list::Remembered;
 pub use state::ConnectionId;
-pub(crate) use state::{Held, Lent, Owner, State, Want};
+pub(crate) use state::State;
 
 /// TCP over an [`Ip`].
 ///

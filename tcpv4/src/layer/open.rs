@@ -5,8 +5,9 @@ use core::net::SocketAddrV4;
 
 use traits::{ConnectError, Instant, Ip, SendError};
 
+use super::held::{Woken, held};
 use super::input::Next;
-use super::state::{Woken, held, initial_window};
+use super::state::initial_window;
 use super::{ConnectionId, Owner, State, Tcp};
 use crate::connection::{Connection, Open, Passive};
 use crate::half_open::HalfOpen;

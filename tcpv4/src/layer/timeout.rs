@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use traits::{Instant, Ip};
 
-use super::state::Woken;
+use super::held::Woken;
 use super::{Owner, State, Tcp};
 use crate::connection::Events;
 use crate::storage::Storage;
