@@ -196,7 +196,7 @@ impl HalfOpen {
             // RFC 5961 §3.2: only the exact sequence number resets.
             return match offset {
                 0 => Verdict::Remove,
-                _ if within => Verdict::Acknowledge,
+                _ if offset < window => Verdict::Acknowledge,
                 _ => Verdict::Ignore,
             };
         }

@@ -106,7 +106,8 @@ counters! {
     /// Dropped, wholly or in part: data beyond the window, or with no place
     /// left to note one more hole.
     beyond_window,
-    /// Dropped: data after the stream was closed or the flow is gone.
+    /// Dropped: data after the stream was closed or the flow is gone, or behind the
+    /// peer's FIN.
     unwanted,
     /// Data dropped: the byte budget is used up.
     no_memory,

@@ -119,7 +119,7 @@ impl TimeWait {
             return Verdict::Renew;
         }
         let renew = segment.ack.is_some();
-        if !segment.is_empty() {
+        if !segment.is_empty() && segment.control != Some(Control::Syn) {
             // The FIN again, or what was delayed. No acknowledgement answers that.
             return Verdict::Acknowledge { renew };
         }
@@ -211,11 +211,13 @@ mod tests {
 
     #[test]
     fn an_old_acknowledgement_is_answered_twice_a_second_at_most() {
-        let old = segment(400, None, true, None);
-        let mut entry = entry(None);
-        assert_eq!(entry.handle(NOW, &old), Verdict::Acknowledge { renew: true });
-        assert_eq!(entry.handle(NOW, &old), Verdict::Renew);
-        assert_eq!(entry.handle(NOW + ACK_INTERVAL, &old), Verdict::Acknowledge { renew: true });
+        for control in [None, Some(Control::Syn)] {
+            let old = segment(400, control, true, None);
+            let mut entry = entry(None);
+            assert_eq!(entry.handle(NOW, &old), Verdict::Acknowledge { renew: true });
+            assert_eq!(entry.handle(NOW, &old), Verdict::Renew);
+            assert_eq!(entry.handle(NOW + ACK_INTERVAL, &old), Verdict::Acknowledge { renew: true });
+        }
     }
 
     #[test]

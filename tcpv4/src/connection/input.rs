@@ -319,9 +319,10 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Answers a segment that is not acceptable. One with data is answered
-    /// always: two peers never answer each other's acknowledgements for ever.
+    /// always, unless it is a SYN: two peers never answer each other's
+    /// acknowledgements for ever.
     pub(super) fn answer_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
-        if segment.payload.is_empty() && segment.control != Some(Control::Fin) {
+        if segment.is_empty() || segment.control == Some(Control::Syn) {
             self.challenge(now);
         } else {
             self.acks.now();

@@ -82,7 +82,8 @@ pub enum Dropped {
     Duplicate,
     /// Data beyond the window, or with no place left for one more hole.
     NoRoom,
-    /// Data after the stream was closed or the flow is gone.
+    /// Data after the stream was closed or the flow is gone, or behind the
+    /// peer's FIN.
     Unwanted,
 }
 
@@ -94,7 +95,8 @@ pub struct Outcome {
     pub events: Events,
     /// Why the segment, or some of it, was not taken.
     pub dropped: Option<Dropped>,
-    /// The segment belongs to no connection: send [`Segment::reset`](crate::segment::Segment::reset) for it.
+    /// The segment belongs to no connection, or to none any more: send
+    /// [`Segment::reset`](crate::segment::Segment::reset) for it.
     pub reset_owed: bool,
 }
 

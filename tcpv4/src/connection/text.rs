@@ -23,7 +23,7 @@ impl<B: Backing> Connection<B> {
         self.note_congestion(segment);
         let fin = has_fin.then(|| segment.seq + segment.payload.len() as u32);
         if let Some(fin) = fin {
-            self.note_fin(fin);
+            self.note_fin(fin, segment.payload.is_empty());
         }
         let (mut events, dropped) = if !segment.payload.is_empty() {
             self.data(now, segment)?
@@ -86,8 +86,8 @@ impl<B: Backing> Connection<B> {
     /// A FIN with something missing before it is remembered. The stream ends at
     /// the first one: a peer that sends more behind it, or another one,
     /// contradicts itself, and that is dropped (Linux purges what lies behind
-    /// when it gets there).
-    fn note_fin(&mut self, fin: SeqNum) {
+    /// when it gets there). One that comes again without data is told of as such.
+    fn note_fin(&mut self, fin: SeqNum, is_alone: bool) {
         if !fin.after(self.rcv.nxt) || fin.after(self.rcv.advertised) {
             return;
         }
@@ -95,6 +95,8 @@ impl<B: Backing> Connection<B> {
         if busy.fin_at.is_none_or(|known| fin.before(known)) {
             busy.fin_at = Some(fin);
             busy.assembler.note_fin(fin);
+        } else if busy.fin_at == Some(fin) && is_alone {
+            self.report_duplicate(fin, fin + 1);
         }
     }
 
@@ -189,6 +191,10 @@ impl<B: Backing> Connection<B> {
             Insertion::Duplicate => Some(Dropped::Duplicate),
             Insertion::Full => Some(Dropped::NoRoom),
         };
+        if !self.flags.contains(Flags::SACK) {
+            // There is no telling of what came twice.
+            busy.assembler.reported();
+        }
         (Events::empty(), dropped)
     }
 

@@ -160,15 +160,17 @@ impl<L: List<Record>, A: List<Resent>> Scoreboard<L, A> {
         if !self.list.insert(at, new)
             && let Some(last) = self.records_mut().last_mut()
         {
-            // No place at all: one record with what came before, as far as
-            // that is known least.
+            // No place at all: one record with what came before, of which less
+            // is known then. What has not arrived never counts as arrived.
+            let before = Record { ..*last };
             last.len += len;
             last.segments += segments;
-            match last.mark {
+            match before.mark {
                 Mark::Sent => {}
                 Mark::Sacked => {
-                    self.sacked += len;
-                    self.sacked_segments += segments;
+                    last.mark = Mark::Sent;
+                    self.sacked -= before.len;
+                    self.sacked_segments -= before.segments;
                 }
                 Mark::Lost => self.lost += len,
             }

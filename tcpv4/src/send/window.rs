@@ -90,7 +90,7 @@ impl SendWindow {
 
     /// Whether an acknowledgement may be genuine (RFC 5961 §5): of nothing
     /// that was never sent, not older than a window, and not of what lies before
-    /// the `acked` bytes that have been acknowledged (as in Linux).
+    /// the `acked` numbers that have been acknowledged (as in Linux).
     #[inline]
     pub(crate) fn accepts(&self, ack: SeqNum, acked: u64) -> bool {
         let back = u64::from(self.max_wnd).min(acked) as u32;

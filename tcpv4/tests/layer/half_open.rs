@@ -62,6 +62,15 @@ on_both! {
         assert_eq!((net.a().usage().connections, net.a().usage().half_open), (1, 0));
     }
 
+    /// RFC 5961 §3.2, whatever comes with it.
+    fn a_reset_that_begins_before_the_window_is_ignored(net) {
+        let listener = Listener::<4>::with_capacity();
+        Raw::new(SYN, 100, 0).input(net.a(), Some(&listener));
+        speak(net);
+        Raw::new(RST, 100, 0).payload(b"a reason").input(net.a(), Some(&listener));
+        assert_eq!((speak(net), net.a().usage().half_open), (vec![], 1));
+    }
+
     /// A tap hands up 64 frames in one go: all are answered, with an entry, a
     /// cookie or a reset.
     fn a_batch_is_answered_whole(net) {

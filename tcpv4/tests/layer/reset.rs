@@ -1,6 +1,7 @@
 //! Segments that belong to no connection.
 
 use std::net::Ipv4Addr;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::net::raw::{ACK, FIN, HOST, PEER, RST, Raw, SYN, take};
@@ -23,6 +24,30 @@ on_both! {
         let [reset] = &speak(net)[..] else { panic!() };
         assert_eq!((reset.flags, reset.ack), (RST | ACK, 104));
         assert_eq!(net.a().statistics().refused, 3);
+    }
+
+    /// RFC 9293 §3.6.1: nobody will read it. One reset, with the number that its
+    /// sender expects.
+    fn data_for_nobody_is_reset_once(net) {
+        for (port, acked) in [(1, 1), (2, 2)] {
+            let listener = Listener::<2>::with_capacity();
+            let raw = |flags, seq, ack| Raw::new(flags, seq, ack).from(PEER, port);
+            raw(SYN, 1000, 0).input(net.a(), Some(&listener));
+            let iss = speak(net)[0].seq;
+            raw(ACK, 1001, iss + 1).input(net.a(), Some(&listener));
+            let mut context = Context::from_waker(Waker::noop());
+            {
+                let accept = std::pin::pin!(listener.accept(net.a()));
+                let Poll::Ready(mut flow) = accept.poll(&mut context) else { panic!() };
+                assert!(std::pin::pin!(flow.close()).poll(&mut context).is_pending());
+            }
+            assert_eq!(speak(net)[0].flags & FIN, FIN);
+            // In FIN-WAIT-1, then in FIN-WAIT-2.
+            raw(ACK, 1001, iss + acked).payload(b"x").input(net.a(), Some(&listener));
+            let [reset] = &speak(net)[..] else { panic!() };
+            assert_eq!((reset.flags, reset.seq), (RST, iss + acked));
+            assert_eq!((net.a().usage().connections, speak(net)), (0, vec![]));
+        }
     }
 
     fn a_reset_is_not_answered(net) {

@@ -322,3 +322,28 @@ fn acknowledgements_come_at_once_after_a_mark() {
     let _ = s.inject(data(seq + 400, 100).ack(6));
     s.silent();
 }
+
+/// Both have opened, and this side has offered ECN.
+fn both_opened(syn: Seg, lost: bool) -> Script {
+    let mut s = Script::connecting(&offering());
+    if lost {
+        s.run(1_001);
+    }
+    s.discard();
+    let _ = s.inject(syn.syn().seq(0).no_ack().mss(1000));
+    s
+}
+
+#[test]
+fn of_two_that_open_at_once_both_have_to_offer() {
+    let offer = || seg().mark(Marks::ECE | Marks::CWR);
+    for (syn, lost, agreed) in [(offer(), false, true), (seg(), false, false), (offer(), true, false)] {
+        let mut s = both_opened(syn, lost);
+        let marks = if agreed { Marks::ECE } else { Marks::empty() };
+        s.expect(seg().syn().seq(0).ack(1).mark(marks).exactly());
+        let _ = s.inject(ack(1));
+        s.write(10);
+        let sent = s.expect(seg().seq(1).len(10));
+        assert_eq!(sent.ecn == Ecn::Capable0, agreed, "{sent:?}");
+    }
+}

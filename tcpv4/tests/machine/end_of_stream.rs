@@ -112,6 +112,14 @@ fn a_fin_that_came_before_is_a_duplicate() {
 }
 
 #[test]
+fn an_early_fin_that_comes_again_is_a_duplicate() {
+    let mut s = early();
+    let _ = s.inject(seg().seq(2001).ack(1).fin());
+    s.expect(seg().ack(1).sack(&[(2001, 2002), (1001, 2002)]));
+    ends_after(s, data(1, 1000), 2000);
+}
+
+#[test]
 fn what_was_said_to_lie_behind_the_end_is_told_of_no_more() {
     let mut s = Script::established();
     let _ = s.inject(data(1001, 500));

@@ -173,8 +173,9 @@ impl Peer {
             is_closed: segment.get(14..16)? == [0, 0] && bits & RST == 0,
             sack: sack(segment.get(20..header)?),
         };
-        let is_probe =
-            len == 0 && bits & (SYN | FIN | RST) == 0 && self.host.is_some_and(|(_, next)| seq != next);
+        let is_probe = len == 0
+            && bits & (SYN | FIN | RST) == 0
+            && self.host.is_some_and(|(_, next)| seq.wrapping_add(1) == next);
         let says_something = len > 0 || bits & (SYN | FIN) != 0;
         let is_new = !says_something || self.said.insert((bits & (SYN | FIN), seen.seq, len));
         (is_new && !is_probe).then_some(Said::Segment(seen))

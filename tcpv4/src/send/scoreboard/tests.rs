@@ -245,3 +245,16 @@ fn what_found_no_place_in_the_list_is_found_late_after_the_others() {
     assert_eq!(board.mark_late(at(100), Duration::ZERO, |sent_at, _| sent_at < at(14)), (40, None));
     assert_eq!(board.lost(), 40);
 }
+
+/// What has just been sent has not arrived, whatever it shares a record with.
+#[test]
+fn what_finds_no_place_never_counts_as_arrived() {
+    let mut board = Scoreboard::<heapless::Vec<Record, 1>, Vec<Resent>>::default();
+    let base = SeqNum::new(u32::MAX - 15);
+    board.sent(Instant::ZERO, base, 10, 1);
+    board.sack(base, base + 10, |_| {});
+    assert_eq!((board.sacked(), board.sacked_segments()), (10, 1));
+    board.sent(Instant::ZERO, base + 10, 10, 1);
+    assert_eq!((board.sacked(), board.sacked_segments()), (0, 0));
+    check(&board, base, base + 20);
+}
