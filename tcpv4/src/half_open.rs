@@ -6,7 +6,7 @@ use core::time::Duration;
 use traits::Instant;
 
 use crate::reply::acknowledgement;
-use crate::segment::{Control, Ecn, Marks, Segment, Transmit};
+use crate::segment::{Control, Marks, Segment, Transmit};
 use crate::table::Tuple;
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, Window, WindowScale};
@@ -110,7 +110,7 @@ impl HalfOpen {
             // RFC 3168 §6.1.1: both marks, or it is no offer; and never by a
             // packet that is ECN-capable itself, as only those make of it that
             // mangle the field on the way (as in Linux).
-            ecn: syn.marks.contains(Marks::ECE.union(Marks::CWR)) && syn.ecn == Ecn::NotCapable,
+            ecn: syn.offers_ecn(),
         }
     }
 
@@ -243,6 +243,7 @@ pub(crate) fn answer(offer: &Options, mss: Mss, own_scale: WindowScale, ts_value
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::Ecn;
     use crate::table::Slot;
 
     /// RFC 3168 §6.1.1.

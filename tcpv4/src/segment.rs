@@ -114,6 +114,20 @@ impl<'a> Segment<'a> {
         self.seq + self.len()
     }
 
+    /// Whether a SYN offers ECN: RFC 3168 §6.1.1, in a packet that is not capable
+    /// itself.
+    pub(crate) fn offers_ecn(&self) -> bool {
+        self.marks.contains(Marks::ECE.union(Marks::CWR)) && self.ecn == Ecn::NotCapable
+    }
+
+    /// Whether an answer to it is owed twice a second at most where it is out of
+    /// place: a SYN, or what brings neither data nor a FIN. Two hosts could answer
+    /// each other's for ever.
+    #[inline]
+    pub(crate) fn is_answered_seldom(&self) -> bool {
+        self.is_empty() || self.control == Some(Control::Syn)
+    }
+
     /// How many segments it was on the wire.
     #[inline]
     pub fn count(&self) -> u32 {

@@ -119,7 +119,7 @@ impl TimeWait {
             return Verdict::Renew;
         }
         let renew = segment.ack.is_some();
-        if !segment.is_empty() && segment.control != Some(Control::Syn) {
+        if !segment.is_answered_seldom() {
             // The FIN again, or what was delayed. No acknowledgement answers that.
             return Verdict::Acknowledge { renew };
         }

@@ -14,7 +14,7 @@ use crate::buffer::Backing;
 use crate::congestion::Cwnd;
 use crate::receive::{AckPolicy, ReceiveWindow};
 use crate::recovery::RttEstimator;
-use crate::segment::{Control, Ecn, Marks, Segment};
+use crate::segment::{Control, Marks, Segment};
 use crate::send::SendWindow;
 use crate::wire::{Options, Timestamps};
 use crate::{Mss, SeqNum, WindowScale};
@@ -163,9 +163,7 @@ impl<B: Backing> Connection<B> {
         let Some(ack) = segment.ack else {
             // Both opened at the same time (RFC 9293 §3.5), and both have to have
             // offered ECN, the peer as to anybody (RFC 3168 §6.1.1).
-            let has_offered = segment.marks.contains(Marks::ECE | Marks::CWR);
-            let has_ecn = has_offered && segment.ecn == Ecn::NotCapable && self.offers_ecn();
-            self.flags.set(Flags::ECN, has_ecn);
+            self.flags.set(Flags::ECN, segment.offers_ecn() && self.offers_ecn());
             self.enter(State::SynReceived);
             self.flags.insert(Flags::HANDSHAKE_DUE);
             self.snd.set(segment);

@@ -322,7 +322,7 @@ impl<B: Backing> Connection<B> {
     /// always, unless it is a SYN: two peers never answer each other's
     /// acknowledgements for ever.
     pub(super) fn answer_unacceptable(&mut self, now: Instant, segment: &Segment<'_>) {
-        if segment.is_empty() || segment.control == Some(Control::Syn) {
+        if segment.is_answered_seldom() {
             self.challenge(now);
         } else {
             self.acks.now();
