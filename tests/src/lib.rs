@@ -1,5 +1,6 @@
 //! Tests of whole towers. What the test programs share.
 
+pub mod frames;
 pub mod hostile;
 pub mod lab;
 pub mod paced;

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use fata_cli::replay::Report;
 
-use super::frames::{ACK, FIN, RST, SYN};
 use super::unhex;
+use crate::frames::{ACK, FIN, RST, SYN};
 
 /// One frame that the stack sends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::frames::{ACK, FIN, PSH, RST, SYN, Tcp};
 use super::{Answer, IRS, ISS, Scene, USUAL};
+use crate::frames::{ACK, FIN, PSH, RST, SYN, Tcp};
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![resets_while_closing(), closing(), time_wait(), time_wait_stamped()]

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::frames::{Ip, OWN, OWN_MAC, PEER_MAC, ping, summed};
 use super::{Answer, Scene};
+use crate::frames::{Ip, OWN, OWN_MAC, PEER_MAC, ping, summed};
 use fata::traits::{EtherType, MacAddr, Protocol};
 use netif_pcap::Direction;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use fata::traits::{EtherType, MacAddr, Protocol};
 use netif_pcap::Direction;
 
-use super::frames::{ACK, Ip, OWN, OWN_MAC, PSH, SYN, Tcp, arp, ethernet, icmp, ping, udp};
 use super::{Answer, IRS, ISS, Scene, USUAL};
+use crate::frames::{ACK, Ip, OWN, OWN_MAC, PSH, SYN, Tcp, arp, ethernet, icmp, ping, udp};
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![arp_flood(), dead_hosts(), fragment_flood(), udp_flood(), syn_flood(), tiny_segments()]

@@ -10,7 +10,6 @@ mod answer;
 mod connections;
 mod dhcp;
 mod floods;
-mod frames;
 mod network;
 mod transport;
 
@@ -22,8 +21,10 @@ use fata::traits::{Cidr, EtherType, Instant, MacAddr, Protocol};
 use fata_cli::replay::{Options, Report, replay};
 use netif_pcap::{Direction, Recorded, Recording};
 
+use crate::frames::{
+    ACK, GOOD, GOOD_MAC, Ip, OWN, OWN_MAC, PEER, PEER_MAC, PSH, SYN, Tcp, arp, ethernet, ping,
+};
 pub use answer::{Answer, Answers, compare};
-use frames::{ACK, GOOD, GOOD_MAC, Ip, OWN, OWN_MAC, PEER, PEER_MAC, PSH, SYN, Tcp, arp, ethernet, ping};
 
 /// Where the stack's sequence numbers start, as far as a scene knows.
 const ISS: u32 = 1_000_000;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fata::traits::{EtherType, MacAddr, Protocol};
 
-use super::frames::{
+use super::{Answer, IRS, ISS, Scene};
+use crate::frames::{
     ACK, Ip, OWN, OWN_MAC, PEER, PEER_MAC, PSH, RST, SYN, Tcp, arp, ethernet, icmp, ping, renew, summed, udp,
 };
-use super::{Answer, IRS, ISS, Scene};
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![lengths(), ip_options(), checksums(), fragments(), sources(), icmp_errors(), arp_lies(), udp_lies()]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fata::traits::Instant;
 
-use super::frames::{ACK, FIN, PSH, RST, SYN, Tcp, URG};
 use super::{Answer, IRS, ISS, Scene, USUAL, written};
+use crate::frames::{ACK, FIN, PSH, RST, SYN, Tcp, URG};
 
 pub(super) fn scenes() -> Vec<Scene> {
     vec![
@@ -57,7 +57,7 @@ fn syn_options() -> Scene {
     for offset in [0xf0, 0x40] {
         let mut ip = Tcp::new(6000, SYN, IRS, 0).ip();
         ip.payload[12] = offset;
-        scene.get(super::frames::summed(ip, 16).frame());
+        scene.get(crate::frames::summed(ip, 16).frame());
     }
     scene.alive().expect(&[("tcp", "accepted", 14), ("tcp", "malformed", 2)])
 }

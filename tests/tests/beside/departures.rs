@@ -1,6 +1,8 @@
 //! Where this stack answers otherwise than Linux, on purpose.
 
-use crate::dialogue::{ACK, Dialogue, FIN, Probe, RST, SYN, URG};
+use tests::frames::{ACK, FIN, RST, SYN, URG};
+
+use crate::dialogue::{Dialogue, Probe};
 
 /// A reason to answer otherwise, and to what it applies.
 pub(crate) struct Departure {

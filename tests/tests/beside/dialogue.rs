@@ -3,12 +3,7 @@
 
 use std::fmt;
 
-pub(crate) const FIN: u8 = 1;
-pub(crate) const SYN: u8 = 2;
-pub(crate) const RST: u8 = 4;
-pub(crate) const PSH: u8 = 8;
-pub(crate) const ACK: u8 = 16;
-pub(crate) const URG: u8 = 32;
+use tests::frames::{ACK, FIN, PSH, RST, SYN, URG};
 
 /// A segment of the peer's, with numbers told from where both streams are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -82,7 +82,7 @@ struct Talk<'d> {
 
 impl<'d> Talk<'d> {
     fn new(host: MacAddr, port: u16, dialogue: &'d Dialogue) -> Self {
-        let peer = Peer::new([MacAddr([2, 0, 0, 0, 0, 9]), host], [PEER, HOST], [port, LISTENED]);
+        let peer = Peer::new(host, [PEER, HOST], [port, LISTENED]);
         Self { dialogue, port, peer, flow: None, has_connected: false, answers: Vec::new() }
     }
 }

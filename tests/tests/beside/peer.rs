@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use fata::traits::{MacAddr, Protocol};
-use fata::wire::{Checksum, checksum};
+use fata::traits::{EtherType, MacAddr, Protocol};
+use tests::frames::{ACK, FIN, Ip, PEER_MAC, PSH, RST, SYN, Tcp, arp, ethernet};
 
-use crate::dialogue::{ACK, FIN, PSH, Probe, RST, SYN, flags};
+use crate::dialogue::{Probe, flags};
 
 /// Where the peer's sequence numbers start: they go round soon.
 const IRS: u32 = u32::MAX - 50;
@@ -73,7 +73,6 @@ pub(crate) fn without_pushes_within(said: &mut [Said]) {
 
 /// One peer, known by its port.
 pub(crate) struct Peer {
-    mac: MacAddr,
     host_mac: MacAddr,
     /// The peer and the host.
     addresses: [Ipv4Addr; 2],
@@ -87,9 +86,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(macs: [MacAddr; 2], addresses: [Ipv4Addr; 2], ports: [u16; 2]) -> Self {
-        let [mac, host_mac] = macs;
-        Self { mac, host_mac, addresses, ports, nxt: IRS, host: None, said: BTreeSet::new() }
+    pub(crate) fn new(host_mac: MacAddr, addresses: [Ipv4Addr; 2], ports: [u16; 2]) -> Self {
+        Self { host_mac, addresses, ports, nxt: IRS, host: None, said: BTreeSet::new() }
     }
 
     /// A question for the host's address, by which it learns the peer's.
@@ -103,9 +101,8 @@ impl Peer {
     }
 
     fn arp(&self, operation: u8) -> Vec<u8> {
-        let [own, host] = self.addresses.map(|address| address.octets());
-        let head = [8, 6, 0, 1, 8, 0, 6, 4, 0, operation];
-        [&self.host_mac.0[..], &self.mac.0, &head, &self.mac.0, &own, &self.host_mac.0, &host].concat()
+        let [own, host] = self.addresses;
+        ethernet(self.host_mac, EtherType::ARP, &arp(operation, (PEER_MAC, own), host))
     }
 
     /// The frame of a segment, which goes on from where the streams are.
@@ -118,30 +115,13 @@ impl Peer {
             self.nxt = seq.wrapping_add(probe.len as u32 + controls);
         }
         let options: &[u8] = if probe.flags & SYN != 0 { &[2, 4, 3, 0xe8, 4, 2, 1, 1] } else { &[] };
-        let mut segment = Vec::new();
-        segment.extend(self.ports[0].to_be_bytes());
-        segment.extend(self.ports[1].to_be_bytes());
-        segment.extend(seq.to_be_bytes());
-        segment.extend(ack.to_be_bytes());
-        segment.extend([(((20 + options.len()) / 4) << 4) as u8, probe.flags]);
-        segment.extend(probe.window.to_be_bytes());
-        segment.extend([0, 0, 0, 0]);
-        segment.extend(options);
-        segment.extend(std::iter::repeat_n(b'x', probe.len));
         let [src, dst] = self.addresses;
-        let sum = Checksum::pseudo(src, dst, Protocol::TCP, segment.len()).bytes(&segment).finish();
-        segment[16..18].copy_from_slice(&sum.to_be_bytes());
-        self.frame(&segment)
-    }
-
-    fn frame(&self, segment: &[u8]) -> Vec<u8> {
-        let [src, dst] = self.addresses.map(|address| address.octets());
-        let len = (20 + segment.len()) as u16;
-        let mut header =
-            [&[0x45, 0][..], &len.to_be_bytes(), &[0, 1, 0x40, 0, 64, 6, 0, 0], &src, &dst].concat();
-        let sum = checksum(&header).to_be_bytes();
-        header[10..12].copy_from_slice(&sum);
-        [&self.host_mac.0[..], &self.mac.0, &[8, 0], &header, segment].concat()
+        let data = vec![b'x'; probe.len];
+        let segment =
+            Tcp::new(self.ports[0], probe.flags, seq, ack).window(probe.window).options(options).data(&data);
+        let segment = Tcp { ports: (self.ports[0], self.ports[1]), ..segment };
+        let packet = segment.in_ip(Ip::new(Protocol::TCP, &[]).from(src).to(dst));
+        ethernet(self.host_mac, EtherType::IPV4, &packet.bytes())
     }
 
     /// Takes a frame that the host sent; `None` if it is for somebody else, was

@@ -5,7 +5,9 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use crate::dialogue::{ACK, Act, Dialogue, FIN, OPEN, PSH, Probe, Step};
+use tests::frames::{ACK, FIN, PSH};
+
+use crate::dialogue::{Act, Dialogue, OPEN, Probe, Step};
 
 /// Steps of a dialogue after it was opened.
 const STEPS: usize = 14;

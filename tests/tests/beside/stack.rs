@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use anyhow::{Context as _, Result, anyhow};
 use fata::prelude::*;
 use fata::tcpv4::{self, Heap};
-use fata::traits::{ConnectError, Frame, Inbound, Ip, MacAddr, TxMeta};
+use fata::traits::{ConnectError, Frame, Inbound, Ip, TxMeta};
 use futures_util::FutureExt;
 use netif_memory::{Link, Settings, Simulator, VirtualClock};
 use rand_chacha::ChaCha8Rng;
@@ -32,8 +32,7 @@ pub(crate) fn play(dialogue: &Dialogue) -> Result<Vec<Vec<Said>>> {
     };
     let heard = RefCell::new(Vec::new());
     let hear = far.listen(|frame| heard.borrow_mut().push(frame.bytes.to_vec()));
-    let macs = [MacAddr([2, 0, 0, 0, 0, 9]), near.mac()];
-    let mut peer = Peer::new(macs, [PEER, HOST], [PORT, LISTENED]);
+    let mut peer = Peer::new(near.mac(), [PEER, HOST], [PORT, LISTENED]);
     let mut program = Program { tcp: &tcp, listener: &listener, flow: None, connecting: None };
     let talk = async {
         let write = |frame: Vec<u8>| {
