@@ -44,7 +44,10 @@ impl Secret {
     }
 
     /// Where a tuple stands in the index.
-    #[inline]
+    //
+    // Called from many places, and from none for a segment of the connection that
+    // had the last one.
+    #[inline(never)]
     pub(crate) fn table(&self, tuple: &Tuple) -> u32 {
         let mut hasher = SipHasher13::new_with_keys(self.k0, self.k1);
         hasher.write(&tuple.bytes());

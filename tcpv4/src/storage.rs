@@ -102,21 +102,22 @@ impl Storage for Heap {
     fn give_buffers(&mut self, _: Buffers<buffer::Growing>) {}
 
     async fn run_all<F: Future>(next: impl Fn(&mut Context<'_>) -> Poll<F>) -> Never {
+        use futures_util::future::{Either, pending};
         use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
         // Each future has a waker of its own: a busy one does not cost a poll
         // of all the others.
         let mut running = FuturesUnordered::new();
+        // A set gives way, and wakes itself for another pass of the whole program,
+        // once it has polled as many as it has. Beside one that is never woken, that
+        // is where some wake each other over and over, and not after each poll.
+        running.push(Either::Right(pending()));
         core::future::poll_fn(|context| {
-            loop {
-                while let Poll::Ready(future) = next(context) {
-                    running.push(future);
-                }
-                match running.poll_next_unpin(context) {
-                    Poll::Ready(Some(_)) => {}
-                    Poll::Ready(None) | Poll::Pending => return Poll::Pending,
-                }
+            while let Poll::Ready(future) = next(context) {
+                running.push(Either::Left(future));
             }
+            while let Poll::Ready(Some(_)) = running.poll_next_unpin(context) {}
+            Poll::Pending
         })
         .await
     }
@@ -303,3 +304,50 @@ pub type DefaultStorage = Heap;
 /// The storage of a [`Tcp`](crate::Tcp) that names none.
 #[cfg(not(feature = "alloc"))]
 pub type DefaultStorage = Fixed<'static, 16>;
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use alloc::sync::Arc;
+    use alloc::task::Wake;
+    use core::cell::Cell;
+    use core::pin::pin;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use core::task::Waker;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whoever runs them is woken when one of them is, and not once more since it
+    /// was polled.
+    #[test]
+    fn futures_that_wait_do_not_wake_who_runs_them() {
+        let (count, left, waiting) = (Arc::new(Count::default()), Cell::new(0_u32), Cell::new(None));
+        let waker = Waker::from(count.clone());
+        let future = || {
+            core::future::poll_fn(|context| {
+                waiting.set(Some(context.waker().clone()));
+                Poll::<()>::Pending
+            })
+        };
+        let mut all = pin!(Heap::run_all(|_| {
+            let next = if left.get() > 0 { Poll::Ready(future()) } else { Poll::Pending };
+            left.set(left.get().saturating_sub(1));
+            next
+        }));
+        assert!(all.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        left.set(3);
+        let before = count.0.load(Ordering::Relaxed);
+        for woken in 0..5 {
+            assert!(all.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(count.0.load(Ordering::Relaxed) - before, woken);
+            waiting.take().expect("it was polled").wake();
+        }
+    }
+}

@@ -7,7 +7,7 @@ use traits::Instant;
 use super::timers::Timer;
 use super::{Connection, Dropped, Events, Failure, Flags, Outcome, Remains, State};
 use crate::SeqNum;
-use crate::buffer::{Backing, Side};
+use crate::buffer::{Backing, Bytes, Side};
 use crate::segment::{Control, Segment};
 
 /// How long TIME-WAIT lasts, and FIN-WAIT-2 when nobody waits for it (as
@@ -36,12 +36,11 @@ impl<B: Backing> Connection<B> {
         }
         self.enter(State::Closed);
         self.clear_timers();
-        if let Some(busy) = self.busy.get_mut() {
+        if <B::Bytes as Bytes>::GROWS && self.readable() == 0 {
+            self.busy.release();
+        } else if let Some(busy) = self.busy.get_mut() {
             busy.reset();
             busy.send.clear();
-        }
-        if self.readable() == 0 {
-            self.release();
         }
         self.flags.remove(Flags::HANDSHAKE_DUE | Flags::PROBE_DUE);
         self.acks.due = crate::receive::Urgency::None;

@@ -45,7 +45,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 match error.kind {
                     IcmpErrorKind::Unreachable(_) if fits => {
                         self.counters.half_open_reset.count();
-                        state.release_half_open(&self.secret, slot, true);
+                        state.release_half_open(slot, true);
                     }
                     _ => self.counters.icmp_ignored.count(),
                 }

@@ -77,9 +77,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return self.counters.reentered.count();
         };
-        let entry = match state.recent(tuple) {
-            Some(slot) => Some(Entry::Connection(slot)),
-            None => state.find(self.secret.table(tuple), tuple),
+        // Of what is no connection, the hash is asked for again.
+        let (hash, entry) = match state.recent(tuple) {
+            Some(slot) => (0, Some(Entry::Connection(slot))),
+            None => {
+                let hash = self.secret.table(tuple);
+                (hash, state.find(hash, tuple))
+            }
         };
         let next = match entry {
             Some(Entry::Connection(slot)) => {
@@ -106,10 +110,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                     self.ip.confirm(tuple.remote);
                 }
             }
-            Next::Syn(iss) => self.input_syn(now, self.secret.table(tuple), tuple, segment, iss, listeners),
+            Next::Syn(iss) => self.input_syn(now, hash, tuple, segment, iss, listeners),
             Next::SynAgain(slot) => self.input_syn_again(now, slot, tuple, segment, listeners),
-            Next::Establish(slot) => self.establish(now, self.secret.table(tuple), slot, segment, listeners),
-            Next::Closed => self.input_closed(now, self.secret.table(tuple), tuple, segment, listeners),
+            Next::Establish(slot) => self.establish(now, hash, slot, segment, listeners),
+            Next::Closed => self.input_closed(now, hash, tuple, segment, listeners),
             Next::Backlog(id) => self.input_backlog(now, id, segment, listeners),
         }
         self.wake_task();
@@ -239,7 +243,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             }
             half_open::Verdict::Remove => {
                 self.counters.half_open_reset.count();
-                state.release_half_open(&self.secret, slot, true);
+                state.release_half_open(slot, true);
             }
             half_open::Verdict::Ignore => self.counters.bad_handshake.count(),
         }

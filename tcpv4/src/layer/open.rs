@@ -1,6 +1,6 @@
 //! How connections come into being.
 
-use core::cell::RefMut;
+use core::cell::{Cell, RefMut};
 use core::net::SocketAddrV4;
 
 use traits::{ConnectError, Instant, Ip, SendError};
@@ -34,7 +34,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let Some(half_open) = self.state.borrow().half_open.get(slot).copied() else { return };
         let tuple = half_open.tuple;
         let Some(listener) = listeners(tuple.local_port) else {
-            self.state.borrow_mut().release_half_open(&self.secret, slot, true);
+            self.state.borrow_mut().release_half_open(slot, true);
             return self.refuse(&tuple, segment);
         };
         if !listener.has_room() {
@@ -111,7 +111,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return false;
         };
         if let Some((half_open, _)) = from {
-            state.release_half_open(&self.secret, half_open, false);
+            state.release_half_open(half_open, false);
         }
         let next = self.input_connection(&mut state, now, id.slot, segment);
         drop(state);
@@ -191,10 +191,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = Tuple::new(SocketAddrV4::new(path.src, port.unwrap_or(0)), dst);
         let chosen = match port {
             None => self.choose_port(&mut state, now, tuple),
-            Some(_) if state.find(self.secret.table(&tuple), &tuple).is_some() => None,
-            Some(_) => Some((tuple, self.secret.isn(&tuple, now))),
+            Some(_) => {
+                let hash = self.secret.table(&tuple);
+                let is_free = state.find(hash, &tuple).is_none();
+                is_free.then(|| (tuple, hash, self.secret.isn(&tuple, now)))
+            }
         };
-        let (tuple, iss) = chosen.ok_or(ConnectError::PortsExhausted)?;
+        let (tuple, hash, iss) = chosen.ok_or(ConnectError::PortsExhausted)?;
         let settings = self.settings.get();
         let Some(buffers) = state.storage.take_buffers() else {
             self.counters.no_room.count();
@@ -202,7 +205,6 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         };
         let open = Open { iss, ts_offset: self.secret.timestamp_offset(&tuple), mtu: path.mtu };
         let machine = Connection::connect(now, &open, &settings, buffers);
-        let hash = self.secret.table(&tuple);
         let Some(id) = state.insert(hash, held(now, machine, tuple, Owner::Flow), None) else {
             self.counters.no_room.count();
             return Err(ConnectError::NoRoom);
@@ -214,14 +216,28 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         Ok(id)
     }
 
-    /// A free local port and an initial sequence number; where no port is
-    /// free, one whose connection has been in TIME-WAIT for a second or more
-    /// and used timestamps, by which the peer tells old from new (RFC 6191).
-    fn choose_port(&self, state: &mut State<S>, now: Instant, tuple: Tuple) -> Option<(Tuple, SeqNum)> {
-        let find = |tuple: &Tuple| state.find(self.secret.table(tuple), tuple);
-        if let Some(tuple) = self.ports.choose(&self.secret, tuple, |tuple| find(tuple).is_none()) {
-            return Some((tuple, self.secret.isn(&tuple, now)));
+    /// A free local port with the tuple's hash, and an initial sequence number;
+    /// where no port is free, one whose connection has been in TIME-WAIT for a
+    /// second or more and used timestamps, by which the peer tells old from new
+    /// (RFC 6191).
+    fn choose_port(&self, state: &mut State<S>, now: Instant, tuple: Tuple) -> Option<(Tuple, u32, SeqNum)> {
+        let hash = Cell::new(0);
+        // By the hash alone: a port that is passed over since another tuple has the
+        // same hash is no loss, and most of those taken have not been looked at for
+        // long, so that memory would be waited for.
+        let is_free = |tuple: &Tuple| {
+            hash.set(self.secret.table(tuple));
+            state.index.find(hash.get(), |_| true).is_none()
+        };
+        if let Some(tuple) = self.ports.choose(&self.secret, tuple, is_free) {
+            return Some((tuple, hash.get(), self.secret.isn(&tuple, now)));
         }
+        self.reuse_port(state, now, tuple)
+    }
+
+    #[cold]
+    fn reuse_port(&self, state: &mut State<S>, now: Instant, tuple: Tuple) -> Option<(Tuple, u32, SeqNum)> {
+        let find = |tuple: &Tuple| state.find(self.secret.table(tuple), tuple);
         let over = |tuple: &Tuple| match find(tuple) {
             Some(Entry::TimeWait(slot)) => state.time_wait.get(slot).filter(|old| old.is_reusable(now)),
             Some(Entry::Connection(_) | Entry::HalfOpen(_)) | None => None,
@@ -229,10 +245,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let tuple = self.ports.choose(&self.secret, tuple, |tuple| over(tuple).is_some())?;
         let iss = over(&tuple)?.next_iss();
         if let Some(Entry::TimeWait(slot)) = find(&tuple) {
-            state.release_time_wait(&self.secret, slot);
+            state.release_time_wait(slot);
             self.counters.time_wait_reused.count();
         }
-        Some((tuple, iss))
+        Some((tuple, self.secret.table(&tuple), iss))
     }
 
     /// A user of a connection has changed something: the task looks at it.
@@ -260,7 +276,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let now = self.ip.now();
         let mut state = self.state.borrow_mut();
         let Some(held) = state.get_mut(id) else { return };
-        let mut woken = Woken::default();
+        let (mut woken, mut gone) = (Woken::default(), None);
         if held.owner == Owner::Halves {
             held.owner = Owner::Flow;
         } else {
@@ -271,11 +287,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 self.count_failure(held.machine.failure());
             }
             woken = Woken { reader: held.reader.take(), writer: held.writer.take() };
-            state.mark(id.slot);
+            if held.indexed {
+                state.mark(id.slot);
+            } else {
+                // Nothing is left to be said.
+                gone = self.retire(&mut state, now, id.slot);
+            }
         }
         drop(state);
         // Their tasks wait no more: the wakers are only dropped.
-        drop(woken);
+        drop((woken, gone));
         self.wake_task();
     }
 }

@@ -113,7 +113,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let mut state = self.state.borrow_mut();
         if written == Err(SendError::NoAddress) {
-            state.release_half_open(&self.secret, slot, true);
+            state.release_half_open(slot, true);
             return Turn::Done;
         }
         state.unlink_half_open(slot);

@@ -43,11 +43,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             && let Some(oldest) = state.time_wait_list.front()
         {
             self.counters.time_wait_evicted.count();
-            state.release_time_wait(&self.secret, oldest);
+            state.release_time_wait(oldest);
         }
         let Ok(at) = state.time_wait.insert(entry) else { return };
         state.time_wait.push_back(&mut state.time_wait_list, at);
         let hash = self.secret.table(&entry.tuple);
+        state.time_wait.set_note(at, hash);
         if state.index.replace(hash, Entry::Connection(slot), Entry::TimeWait(at))
             && let Some(held) = state.connections.get_mut(slot)
         {

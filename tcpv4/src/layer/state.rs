@@ -34,8 +34,12 @@ pub(crate) struct State<S: Storage> {
     /// Connections that may have something to say.
     pub(crate) dirty: List,
     pub(crate) timers: Timers<S>,
+    /// The note of each is its tuple's hash, as that of those in TIME-WAIT.
     pub(crate) half_open: Slab<S::Arena<Slot<HalfOpen>>>,
     pub(crate) half_open_lists: [List; HALF_OPEN_LISTS],
+    /// No later than the first of those that were answered is due: earlier where
+    /// that one is gone.
+    pub(crate) half_open_due: Option<Instant>,
     pub(crate) time_wait: Slab<S::Arena<Slot<TimeWait>>>,
     pub(crate) time_wait_list: List,
     /// Replies without a connection that wait to be sent; what finds no room
@@ -62,6 +66,7 @@ impl<S: Storage> State<S> {
             timers: Timers::<S>::default(),
             half_open: Slab::new(limits.half_open),
             half_open_lists: [List::EMPTY; HALF_OPEN_LISTS],
+            half_open_due: None,
             time_wait: Slab::new(limits.time_wait),
             time_wait_list: List::EMPTY,
             replies: Default::default(),
@@ -151,6 +156,7 @@ impl<S: Storage> State<S> {
                     None => self.index.insert(hash, entry),
                 };
                 if indexed {
+                    self.recent = slot;
                     return Some(self.id(slot));
                 }
                 self.connections.remove(slot, &mut self.dirty)
@@ -196,6 +202,9 @@ impl<S: Storage> State<S> {
         self.unlink_half_open(slot);
         let Some(half_open) = self.half_open.get(slot) else { return };
         let which = if owed { 0 } else { usize::from(half_open.attempts) };
+        if !owed {
+            self.half_open_due = Instant::earliest(self.half_open_due, Some(half_open.deadline));
+        }
         if let Some(list) = self.half_open_lists.get_mut(which) {
             self.half_open.push_back(list, slot);
             if let Some(half_open) = self.half_open.get_mut(slot) {
@@ -204,10 +213,11 @@ impl<S: Storage> State<S> {
         }
     }
 
-    /// When the first of those that were answered is due.
-    pub(crate) fn half_open_deadline(&self) -> Option<Instant> {
+    /// Notes anew when the first of those that were answered is due.
+    pub(crate) fn find_half_open_due(&mut self) {
         let first = self.half_open_lists.iter().skip(1).filter_map(|list| list.front());
-        first.filter_map(|slot| self.half_open.get(slot)).map(|half_open| half_open.deadline).min()
+        let deadlines = first.filter_map(|slot| self.half_open.get(slot)).map(|half_open| half_open.deadline);
+        self.half_open_due = deadlines.min();
     }
 
     pub(crate) fn unlink_half_open(&mut self, slot: u32) {
@@ -220,18 +230,23 @@ impl<S: Storage> State<S> {
 
     /// Forgets a half-open connection, and its index entry unless another has
     /// taken it over.
-    pub(crate) fn release_half_open(&mut self, secret: &Secret, slot: u32, indexed: bool) {
+    pub(crate) fn release_half_open(&mut self, slot: u32, indexed: bool) {
         self.unlink_half_open(slot);
+        let hash = self.half_open.note(slot);
         let mut apart = List::EMPTY;
-        let Some(half_open) = self.half_open.remove(slot, &mut apart) else { return };
-        if indexed {
-            self.index.remove(secret.table(&half_open.tuple), Entry::HalfOpen(slot));
+        if self.half_open.remove(slot, &mut apart).is_some() && indexed {
+            self.index.remove(hash, Entry::HalfOpen(slot));
+        }
+        if self.half_open.len() == 0 {
+            self.half_open_due = None;
         }
     }
 
-    pub(crate) fn release_time_wait(&mut self, secret: &Secret, slot: u32) {
-        let Some(time_wait) = self.time_wait.remove(slot, &mut self.time_wait_list) else { return };
-        self.index.remove(secret.table(&time_wait.tuple), Entry::TimeWait(slot));
+    pub(crate) fn release_time_wait(&mut self, slot: u32) {
+        let hash = self.time_wait.note(slot);
+        if self.time_wait.remove(slot, &mut self.time_wait_list).is_some() {
+            self.index.remove(hash, Entry::TimeWait(slot));
+        }
     }
 
     /// Whether the byte budget is used up.

@@ -66,7 +66,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let mut state = self.state.borrow_mut();
         match state.find(hash, tuple) {
             Some(Entry::TimeWait(old)) if iss.is_some() => {
-                state.release_time_wait(&self.secret, old);
+                state.release_time_wait(old);
                 counters.time_wait_reused.count();
             }
             // The listener itself called back and brought it up.
@@ -78,9 +78,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let scale = crate::WindowScale::for_limit(settings.receive_limit as usize);
         let window = initial_window(&settings);
         match state.half_open.insert(HalfOpen::new(*tuple, iss, (window, scale), segment, now)) {
-            Ok(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => state.queue_half_open(slot, true),
+            Ok(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => {
+                state.half_open.set_note(slot, hash);
+                state.queue_half_open(slot, true);
+            }
             Ok(slot) => {
-                state.release_half_open(&self.secret, slot, false);
+                state.release_half_open(slot, false);
                 counters.no_room.count();
             }
             Err(half_open) => self.answer_with_cookie(&mut state, now, half_open, segment),

@@ -20,7 +20,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         while let Some(slot) = state.time_wait_list.front()
             && state.time_wait.get(slot).is_some_and(|time_wait| time_wait.deadline <= now)
         {
-            state.release_time_wait(&self.secret, slot);
+            state.release_time_wait(slot);
         }
     }
 
@@ -48,7 +48,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     fn handle_half_open_timeouts(&self, state: &mut State<S>, now: Instant) {
-        if state.half_open.len() == 0 {
+        if state.half_open_due.is_none_or(|due| due > now) {
             return;
         }
         for which in 1..state.half_open_lists.len() {
@@ -56,12 +56,13 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 let Some(half_open) = state.half_open.get(slot).filter(|h| h.deadline <= now) else { break };
                 if half_open.is_exhausted() {
                     self.counters.half_open_expired.count();
-                    state.release_half_open(&self.secret, slot, true);
+                    state.release_half_open(slot, true);
                 } else {
                     state.queue_half_open(slot, true);
                 }
             }
         }
+        state.find_half_open_due();
     }
 
     /// When something is due next, after `now`.
@@ -77,9 +78,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// When the first of all timers is due.
     fn first_timer(&self) -> Option<Instant> {
         let state = self.state.borrow();
-        let half_open = if state.half_open.len() == 0 { None } else { state.half_open_deadline() };
         let time_wait = state.time_wait_list.front().and_then(|slot| state.time_wait.get(slot));
-        let waiting = Instant::earliest(half_open, time_wait.map(|t| t.deadline));
+        let waiting = Instant::earliest(state.half_open_due, time_wait.map(|t| t.deadline));
         Instant::earliest(state.timers.next(), waiting)
     }
 
