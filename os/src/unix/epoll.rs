@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::time::Duration;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{self, Poll};
@@ -19,6 +20,7 @@ use rustix::time::{ClockId, clock_gettime};
 use traits::{Instant, WakerSet};
 
 use super::Reactor;
+use super::busy_poll::BusyPoll;
 use crate::run::Wait;
 use crate::{Bottom, Notify, Os};
 
@@ -39,6 +41,9 @@ pub struct Unix {
     /// What the last wait brought.
     events: RefCell<Vec<epoll::Event>>,
     spinning: Cell<bool>,
+    busy_poll: BusyPoll,
+    /// When the last wait that might have slept ended.
+    awake_since: Cell<Instant>,
     /// The system has no `epoll_pwait2`: Linux before 5.11.
     coarse: Cell<bool>,
     random: RefCell<ChaCha20Rng>,
@@ -130,6 +135,8 @@ impl Unix {
             notifier: Notifier(Arc::new(notifier)),
             events: RefCell::new(Vec::with_capacity(EVENTS)),
             spinning: Cell::new(false),
+            busy_poll: BusyPoll::new(),
+            awake_since: Cell::new(Instant::ZERO),
             coarse: Cell::new(false),
             random: RefCell::new(super::seeded()?),
         })
@@ -143,6 +150,10 @@ impl Unix {
 
     pub(super) fn set_spinning(&self, spinning: bool) {
         self.spinning.set(spinning);
+    }
+
+    pub(super) fn set_busy_poll(&self, limit: Duration) {
+        self.busy_poll.set_limit(limit);
     }
 
     /// Whether to try a source again is quicker than to ask for news of it.
@@ -190,6 +201,50 @@ impl Unix {
         epoll::wait(&self.shared.epoll, spare_capacity(&mut events), Some(&Timespec::default())).map(drop)
     }
 
+    /// Looks for news until something has happened, or for `most`; whether
+    /// something has.
+    fn look(&self, since: Instant, most: Duration) -> rustix::io::Result<bool> {
+        loop {
+            self.collect(Some(Timespec::default()))?;
+            if !self.events.borrow().is_empty() {
+                return Ok(true);
+            }
+            if self.now().duration_since(since) >= most {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Waits, asleep unless something comes soon.
+    fn sleep(&self, wait: Wait) -> rustix::io::Result<()> {
+        let since = self.now();
+        let done = self.look_and_sleep(wait, since);
+        self.awake_since.set(self.now());
+        done
+    }
+
+    fn look_and_sleep(&self, wait: Wait, since: Instant) -> rustix::io::Result<()> {
+        let mut left = match wait {
+            Wait::Until(deadline) => deadline.duration_since(since),
+            Wait::Poll | Wait::Forever => Duration::MAX,
+        };
+        if let Some(most) = self.busy_poll.looks_for(since.duration_since(self.awake_since.get())) {
+            if self.look(since, most.min(left))? {
+                self.busy_poll.found();
+                return Ok(());
+            }
+            if left <= most {
+                return Ok(());
+            }
+            self.busy_poll.missed();
+            left -= most;
+        }
+        // Longer than the system's range is as good as for ever.
+        self.collect(Timespec::try_from(left).ok())?;
+        self.busy_poll.slept(self.now().duration_since(since));
+        Ok(())
+    }
+
     fn waiting(&self, key: u64) -> Option<Rc<Waiting>> {
         let sources = self.shared.sources.borrow();
         let place = sources.places.get(key as u32 as usize)?;
@@ -214,17 +269,11 @@ impl Bottom for Unix {
     }
 
     fn wait(&self, wait: Wait) -> io::Result<()> {
-        let timeout = match wait {
-            Wait::Poll => Some(Timespec::default()),
-            _ if self.spinning.get() => Some(Timespec::default()),
-            Wait::Until(deadline) => {
-                let left = deadline.duration_since(self.now());
-                // Longer than the system's range is as good as for ever.
-                Timespec::try_from(left).ok()
-            }
-            Wait::Forever => None,
+        let done = match wait {
+            Wait::Until(_) | Wait::Forever if !self.spinning.get() => self.sleep(wait),
+            Wait::Poll | Wait::Until(_) | Wait::Forever => self.collect(Some(Timespec::default())),
         };
-        match self.collect(timeout) {
+        match done {
             // A signal: as good as any other reason to return early.
             Ok(()) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),

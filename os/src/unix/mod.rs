@@ -9,6 +9,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod busy_poll;
 mod console;
 mod epoll;
 mod reactor;
@@ -76,6 +77,17 @@ impl Os<Unix> {
     /// threads, room to write) is asked about in every eighth.
     pub fn set_spinning(&self, spinning: bool) {
         self.bottom().set_spinning(spinning);
+    }
+
+    /// How long a wait looks for news before the loop sleeps: 100 µs unless
+    /// told, 0 for never.
+    ///
+    /// To fall asleep and be woken takes longer than many an answer, above all
+    /// on a virtual machine. A wait looks only after one that was over within
+    /// this time, and seldom where looking was in vain; so a loop with nothing to
+    /// do, or with something every millisecond, takes no more of its processor.
+    pub fn set_busy_poll(&self, limit: Duration) {
+        self.bottom().set_busy_poll(limit);
     }
 }
 
