@@ -142,7 +142,7 @@ impl<T: Default> Side<T> for OnDemand<T> {
 
     #[inline]
     fn get_or_default(&mut self) -> &mut T {
-        self.0.get_or_insert_default()
+        self.0.get_or_insert_with(allocated)
     }
 
     #[inline]
@@ -157,6 +157,14 @@ impl<T: Default> Side<T> for OnDemand<T> {
     fn held(&self) -> usize {
         if self.0.is_some() { size_of::<T>() } else { 0 }
     }
+}
+
+/// Apart, so that whoever needs it stays small: it is there nearly always.
+#[cfg(feature = "alloc")]
+#[cold]
+#[inline(never)]
+fn allocated<T: Default>() -> alloc::boxed::Box<T> {
+    alloc::boxed::Box::default()
 }
 
 /// A [`Side`] that is always there.

@@ -121,6 +121,11 @@ impl<B: Backing> Connection<B> {
 
     /// Ends, and gives the buffers back.
     pub fn into_buffers(mut self) -> Buffers<B> {
+        self.take_buffers()
+    }
+
+    /// Takes the buffers out of a connection that is thrown away.
+    pub(crate) fn take_buffers(&mut self) -> Buffers<B> {
         self.busy.get_mut().map(Busy::take_buffers).unwrap_or_default()
     }
 

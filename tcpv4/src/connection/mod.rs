@@ -16,6 +16,7 @@ mod pause;
 mod plain;
 mod predicted;
 mod recover;
+mod resend;
 mod settings;
 mod shell;
 mod stamp;

@@ -32,38 +32,39 @@ impl<B: Backing> Connection<B> {
         if self.put_plain(now, place) {
             return;
         }
-        *place = if self.rests(now) { None } else { self.due(now, budget) };
+        if self.rests(now) || !self.put_due(now, budget, place) {
+            *place = None;
+        }
     }
 
+    /// What is due, to a place; `false`, with anything there, where nothing is. So
+    /// with all that this calls: a segment is large, and is not moved.
     #[inline(never)]
-    fn due(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
-        match self.state {
+    fn put_due(&mut self, now: Instant, budget: &Budget, place: &mut Option<Transmit>) -> bool {
+        let is_put = match self.state {
             State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => {
-                let data = self.due_data(now, budget);
-                if data.is_some() {
-                    return data;
-                }
+                self.put_data(now, budget, place)
             }
-            State::Closed | State::SynSent | State::SynReceived | State::FinWait2 | State::TimeWait => {}
+            State::Closed | State::SynSent | State::SynReceived | State::FinWait2 | State::TimeWait => false,
+        };
+        if is_put || self.put_without_data(now, place) {
+            return true;
         }
-        let other = self.due_without_data(now);
-        if other.is_none() {
-            self.settle(now);
-        }
-        other
+        self.settle(now);
+        false
     }
 
-    fn due_without_data(&self, now: Instant) -> Option<Transmit> {
+    fn put_without_data(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
         match self.state {
-            State::Closed => self.due_reset(now),
-            State::SynSent | State::SynReceived => self.due_handshake(now).or_else(|| self.due_ack(now)),
+            State::Closed => self.put_reset(now, place),
+            State::SynSent | State::SynReceived => self.put_handshake(now, place) || self.put_ack(now, place),
             State::Established
             | State::FinWait1
             | State::FinWait2
             | State::CloseWait
             | State::Closing
             | State::LastAck
-            | State::TimeWait => self.due_probe(now).or_else(|| self.due_ack(now)),
+            | State::TimeWait => self.put_probe(now, place) || self.put_ack(now, place),
         }
     }
 
@@ -105,9 +106,16 @@ impl<B: Backing> Connection<B> {
         }
     }
 
-    /// A segment with all that every segment has; without data.
-    pub(super) fn blank(&self, now: Instant, seq: SeqNum, purpose: Purpose) -> Transmit {
-        Transmit {
+    /// A segment with all that every segment has, to a place; without data.
+    #[inline(never)]
+    pub(super) fn put_blank<'p>(
+        &self,
+        now: Instant,
+        seq: SeqNum,
+        purpose: Purpose,
+        place: &'p mut Option<Transmit>,
+    ) -> &'p mut Transmit {
+        place.insert(Transmit {
             seq,
             ack: Some(self.rcv.nxt),
             window: self.offer(),
@@ -119,7 +127,7 @@ impl<B: Backing> Connection<B> {
             len: 0,
             gso_size: None,
             purpose,
-        }
+        })
     }
 
     #[inline]
@@ -141,36 +149,39 @@ impl<B: Backing> Connection<B> {
         }
     }
 
-    fn due_reset(&self, now: Instant) -> Option<Transmit> {
-        self.flags.contains(Flags::RESET_DUE).then(|| Transmit {
-            control: Some(Control::Rst),
-            window: crate::Window(0),
-            marks: Marks::empty(),
-            ..self.blank(now, self.snd.nxt, Purpose::Reset)
-        })
+    fn put_reset(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
+        let is_due = self.flags.contains(Flags::RESET_DUE);
+        if is_due {
+            let reset = self.put_blank(now, self.snd.nxt, Purpose::Reset, place);
+            reset.control = Some(Control::Rst);
+            reset.window = crate::Window(0);
+            reset.marks = Marks::empty();
+        }
+        is_due
     }
 
-    fn due_handshake(&self, now: Instant) -> Option<Transmit> {
+    fn put_handshake(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
         if !self.flags.contains(Flags::HANDSHAKE_DUE) {
-            return None;
+            return false;
         }
+        let syn = self.put_blank(now, self.snd.una, Purpose::Handshake, place);
+        syn.control = Some(Control::Syn);
+        syn.ack = (self.state == State::SynReceived).then_some(self.rcv.nxt);
         // The window of a SYN is not scaled (RFC 7323 §2.2).
-        let window = crate::Window(self.receive_room().min(u32::from(u16::MAX)) as u16);
-        Some(Transmit {
-            control: Some(Control::Syn),
-            ack: (self.state == State::SynReceived).then_some(self.rcv.nxt),
-            window,
-            marks: self.syn_marks(),
-            options: self.syn_options(now),
-            ..self.blank(now, self.snd.una, Purpose::Handshake)
-        })
+        syn.window = crate::Window(self.receive_room().min(u32::from(u16::MAX)) as u16);
+        syn.marks = self.syn_marks();
+        syn.options = self.syn_options(now);
+        true
     }
 
     /// An acknowledgement on its own.
-    fn due_ack(&self, now: Instant) -> Option<Transmit> {
+    fn put_ack(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
         match self.acks.due {
-            Urgency::Now => Some(self.blank(now, self.acceptable_seq(), Purpose::Ack)),
-            Urgency::None | Urgency::Delayed | Urgency::Small | Urgency::SmallTwice => None,
+            Urgency::Now => {
+                self.put_blank(now, self.acceptable_seq(), Purpose::Ack, place);
+                true
+            }
+            Urgency::None | Urgency::Delayed | Urgency::Small | Urgency::SmallTwice => false,
         }
     }
 
@@ -183,12 +194,16 @@ impl<B: Backing> Connection<B> {
 
     /// Asks for an acknowledgement with a number that the peer has already, as
     /// Linux does (RFC 9293 §3.8.4): for a window, or as keepalive.
-    fn due_probe(&self, now: Instant) -> Option<Transmit> {
-        self.flags.contains(Flags::PROBE_DUE).then(|| self.blank(now, self.snd.una - 1, Purpose::Probe))
+    fn put_probe(&self, now: Instant, place: &mut Option<Transmit>) -> bool {
+        let is_due = self.flags.contains(Flags::PROBE_DUE);
+        if is_due {
+            self.put_blank(now, self.snd.una - 1, Purpose::Probe, place);
+        }
+        is_due
     }
 
     /// Data or a FIN: what was lost first, then what is new.
-    fn due_data(&mut self, now: Instant, budget: &Budget) -> Option<Transmit> {
+    fn put_data(&mut self, now: Instant, budget: &Budget, place: &mut Option<Transmit>) -> bool {
         let sizes = self.sizes(budget);
         let busy = self.busy.get();
         let is_probe_due = busy.is_some_and(|busy| busy.recovery.tail_probe.is_due);
@@ -198,20 +213,19 @@ impl<B: Backing> Connection<B> {
         if has_lost && !is_new_first {
             // Nothing new overtakes it, though that be small enough for what the
             // window leaves (RFC 6675 §4, NextSeg).
-            return self.due_lost(now, &sizes);
+            return self.put_lost(now, &sizes, place);
         }
-        let new = self.due_new(now, &sizes, budget.mtu, is_probe_due);
-        if new.is_none() && has_lost {
-            let lost = self.due_lost(now, &sizes);
-            if lost.is_some() {
+        if self.put_new(now, &sizes, budget.mtu, is_probe_due, place) {
+            return true;
+        }
+        if has_lost {
+            let is_put = self.put_lost(now, &sizes, place);
+            if is_put {
                 self.busy.get_or_default().recovery.watch = Watch::Off;
             }
-            return lost;
+            return is_put;
         }
-        if new.is_none() && is_probe_due {
-            return self.due_tail(now, &sizes);
-        }
-        new
+        is_probe_due && self.put_tail(now, &sizes, place)
     }
 
     fn sizes(&self, budget: &Budget) -> Sizes {
@@ -231,66 +245,30 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Bytes that the congestion window leaves.
-    fn congestion_room(&self) -> u32 {
+    pub(super) fn congestion_room(&self) -> u32 {
         let outstanding = self.snd.outstanding();
         let pipe = self.busy.get().map_or(outstanding, |busy| busy.scoreboard.pipe(outstanding));
         self.window.cwnd.saturating_sub(pipe)
     }
 
-    /// What was lost.
-    fn due_lost(&mut self, now: Instant, sizes: &Sizes) -> Option<Transmit> {
-        let room = self.congestion_room();
-        let (outstanding, nxt) = (self.snd.outstanding(), self.snd.nxt);
-        let busy = self.busy.get_mut()?;
-        let lost = busy.scoreboard.first_lost()?;
-        let is_lone = busy.scoreboard.pipe(outstanding) == 0;
-        if !is_lone && room < sizes.mss.min(lost.len) {
-            // It is the congestion window that limits.
-            busy.limited = Some(nxt);
-            return None;
-        }
-        // A shrunk window holds it back, but for the first (RFC 9293 §3.8.6).
-        let edge = self.snd.right_edge();
-        if lost.start != self.snd.una && !lost.start.before(edge) {
-            return None;
-        }
-        let len = sizes.within(lost.len, room);
-        Some(self.old(now, lost.start, len, sizes, Purpose::Retransmission))
-    }
-
-    /// The tail loss probe, where there is nothing new to send: the last
-    /// segment once more (RFC 8985 §7.3).
-    fn due_tail(&self, now: Instant, sizes: &Sizes) -> Option<Transmit> {
-        let len = self.snd.outstanding().min(sizes.mss);
-        (len > 0).then(|| self.old(now, self.snd.nxt - len, len, sizes, Purpose::TailProbe))
-    }
-
-    /// Numbers that were sent before.
-    fn old(&self, now: Instant, start: SeqNum, len: u32, sizes: &Sizes, purpose: Purpose) -> Transmit {
-        let end = start + len;
-        let data_end = self.data_end();
-        let has_fin = end.after(data_end);
-        let len = if has_fin { data_end.since(start) } else { len };
-        let mut transmit = self.with_data(now, start, len, sizes, purpose);
-        if has_fin {
-            transmit.control = Some(Control::Fin);
-        }
-        transmit
-    }
-
     /// Numbers that were not sent before. `is_probe`: one segment beyond the
     /// congestion window.
-    fn due_new(&mut self, now: Instant, sizes: &Sizes, mtu: usize, is_probe: bool) -> Option<Transmit> {
+    fn put_new(
+        &mut self,
+        now: Instant,
+        sizes: &Sizes,
+        mtu: usize,
+        is_probe: bool,
+        place: &mut Option<Transmit>,
+    ) -> bool {
         let unsent = self.unsent();
         if unsent == 0 && !self.is_fin_unsent() {
-            return None;
+            return false;
         }
         self.restart_after_idle(now);
         let room = if is_probe { sizes.mss } else { self.congestion_room() };
-        if self.path_cap != NO_CAP
-            && let Some(probe) = self.due_path_probe(now, mtu, room)
-        {
-            return Some(probe);
+        if self.path_cap != NO_CAP && self.put_path_probe(now, mtu, room, place) {
+            return true;
         }
         let usable = self.snd.usable();
         let is_empty = self.snd.outstanding() == 0;
@@ -298,18 +276,18 @@ impl<B: Backing> Connection<B> {
             // It is the congestion window that limits.
             let nxt = self.snd.nxt;
             self.busy.get_or_default().limited = Some(nxt);
-            return None;
+            return false;
         }
         let len = sizes.within(unsent.min(usable), room);
         let is_last = len == unsent;
         // It takes a number of the window, too.
         let fin = is_last && self.is_fin_wanted() && usable > len;
         if len == 0 && !fin {
-            return None;
+            return false;
         }
-        let len = self.whole(len, is_last, fin, sizes)?;
+        let Some(len) = self.whole(len, is_last, fin, sizes) else { return false };
         let fin = fin && len == unsent;
-        let mut transmit = self.with_data(now, self.snd.nxt, len, sizes, Purpose::New);
+        let transmit = self.put_with_data(now, self.snd.nxt, len, sizes, Purpose::New, place);
         if fin {
             transmit.control = Some(Control::Fin);
         }
@@ -319,7 +297,7 @@ impl<B: Backing> Connection<B> {
                 transmit.marks |= Marks::CWR;
             }
         }
-        Some(transmit)
+        true
     }
 
     fn is_fin_wanted(&self) -> bool {
@@ -349,8 +327,16 @@ impl<B: Backing> Connection<B> {
         (is_enough || self.flags.contains(Flags::PROBE_DUE)).then_some(len)
     }
 
-    fn with_data(&self, now: Instant, seq: SeqNum, len: u32, sizes: &Sizes, purpose: Purpose) -> Transmit {
-        let mut transmit = self.blank(now, seq, purpose);
+    pub(super) fn put_with_data<'p>(
+        &self,
+        now: Instant,
+        seq: SeqNum,
+        len: u32,
+        sizes: &Sizes,
+        purpose: Purpose,
+        place: &'p mut Option<Transmit>,
+    ) -> &'p mut Transmit {
+        let transmit = self.put_blank(now, seq, purpose, place);
         transmit.offset = seq.since(self.snd.una);
         transmit.len = len;
         if len > sizes.mss {
@@ -376,9 +362,9 @@ impl<B: Backing> Connection<B> {
 }
 
 /// The sizes of segments at present, in bytes of data.
-struct Sizes {
+pub(super) struct Sizes {
     /// Of one segment.
-    mss: u32,
+    pub(super) mss: u32,
     /// The most that a large segment may have.
     most: u32,
 }
@@ -387,7 +373,7 @@ impl Sizes {
     /// How much of `len` bytes goes into one segment: where that is more than
     /// a plain one, whole ones that the congestion window has `room` for.
     #[inline]
-    fn within(&self, len: u32, room: u32) -> u32 {
+    pub(super) fn within(&self, len: u32, room: u32) -> u32 {
         if len <= self.mss {
             return len;
         }

@@ -71,18 +71,25 @@ impl<B: Backing> Connection<B> {
     /// A probe for a larger size, where one makes sense now: the path was
     /// found narrow, nothing is missing, and enough follows to tell of its
     /// loss (RFC 4821 §7.4). `room`: what the congestion window leaves.
-    pub(super) fn due_path_probe(&mut self, now: Instant, mtu: usize, room: u32) -> Option<Transmit> {
+    #[inline(never)]
+    pub(super) fn put_path_probe(
+        &mut self,
+        now: Instant,
+        mtu: usize,
+        room: u32,
+        place: &mut Option<Transmit>,
+    ) -> bool {
         let mtu = mtu.min(usize::from(u16::MAX)) as u16;
         if self.path_cap >= mtu {
             self.path_cap = NO_CAP;
-            return None;
+            return false;
         }
         let is_early = (seconds(now).wrapping_sub(self.path_probe_after) as i16) < 0;
         let is_calm =
             self.busy.get().is_some_and(|busy| busy.recovery.phase == Phase::Open && busy.path_probe.is_none());
         // Blocks to report would make the packet larger than what is tried.
         if is_early || !is_calm || !self.flags.contains(Flags::SACK) || !self.blocks().is_empty() {
-            return None;
+            return false;
         }
         let up = LADDER.iter().copied().find(|&size| size > self.path_cap && self.mss_for(size) > self.mss);
         let size = up.unwrap_or(mtu).min(mtu);
@@ -90,18 +97,18 @@ impl<B: Backing> Connection<B> {
         if len <= u32::from(self.mss) {
             // It is the peer that takes no more.
             self.path_cap = size;
-            return None;
+            return false;
         }
         let needed = len + 3 * u32::from(self.mss);
         if self.unsent().min(self.snd.usable()).min(room) < needed {
-            return None;
+            return false;
         }
         let start = self.snd.nxt;
         self.busy.get_or_default().path_probe = Some(PathProbe { start, end: start + len, mtu: size });
-        let mut probe = self.blank(now, start, Purpose::New);
+        let probe = self.put_blank(now, start, Purpose::New, place);
         probe.offset = start.since(self.snd.una);
         probe.len = len;
-        Some(probe)
+        true
     }
 
     /// The cumulative acknowledgement has moved: whether a probe has arrived.

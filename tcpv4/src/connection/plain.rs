@@ -11,7 +11,7 @@ use crate::wire::{Options, SackBlocks};
 
 impl<B: Backing> Connection<B> {
     /// All that is unsent, in one segment, where there is nothing about it that
-    /// needs thought: [`Self::due_data`] would come to the same, in five times
+    /// needs thought: [`Self::put_data`] would come to the same, in five times
     /// as many instructions. Written where it is to be, since moving it costs;
     /// returns whether there is one.
     #[inline]

@@ -5,11 +5,11 @@ use core::net::SocketAddrV4;
 
 use traits::{ConnectError, Instant, Ip, SendError};
 
-use super::held::{Woken, held};
+use super::held::Woken;
 use super::input::Next;
-use super::state::initial_window;
+use super::state::{Beginning, initial_window};
 use super::{ConnectionId, Owner, State, Tcp};
-use crate::connection::{Connection, Open, Passive};
+use crate::connection::{Open, Passive};
 use crate::half_open::HalfOpen;
 use crate::listener::Accept;
 use crate::segment::{Ecn, Marks, Segment};
@@ -94,19 +94,18 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let mtu = self.ip.route(tuple.remote, Some(tuple.local)).map_or(MTU_UNKNOWN, |path| path.mtu);
         let settings = self.settings.get();
         let passive = passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu);
+        let passive = Beginning::Passive(passive);
         let mut state = self.state.borrow_mut();
         if state.find(hash, &tuple) != from.map(|(_, entry)| entry) {
             self.counters.reentered.count();
             return false;
         }
-        let room = state.connections.len() < state.connections.limit() && !state.is_short_of_memory();
-        let Some(buffers) = (if room { state.storage.take_buffers() } else { None }) else {
-            self.counters.no_room.count();
-            return false;
+        let inserted = if state.is_short_of_memory() {
+            None
+        } else {
+            state.insert(now, (tuple, hash), from.map(|(_, entry)| entry), &passive, &settings)
         };
-        let machine = Connection::accept(now, &passive, &settings, buffers);
-        let held = held(now, machine, tuple, Owner::Listener);
-        let Some(id) = state.insert(hash, held, from.map(|(_, entry)| entry)) else {
+        let Some(id) = inserted else {
             self.counters.no_room.count();
             return false;
         };
@@ -199,13 +198,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         };
         let (tuple, hash, iss) = chosen.ok_or(ConnectError::PortsExhausted)?;
         let settings = self.settings.get();
-        let Some(buffers) = state.storage.take_buffers() else {
-            self.counters.no_room.count();
-            return Err(ConnectError::NoRoom);
-        };
         let open = Open { iss, ts_offset: self.secret.timestamp_offset(&tuple), mtu: path.mtu };
-        let machine = Connection::connect(now, &open, &settings, buffers);
-        let Some(id) = state.insert(hash, held(now, machine, tuple, Owner::Flow), None) else {
+        let active = Beginning::Active(open);
+        let Some(id) = state.insert(now, (tuple, hash), None, &active, &settings) else {
             self.counters.no_room.count();
             return Err(ConnectError::NoRoom);
         };

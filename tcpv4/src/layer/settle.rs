@@ -45,7 +45,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             self.counters.time_wait_evicted.count();
             state.release_time_wait(oldest);
         }
-        let Ok(at) = state.time_wait.insert(entry) else { return };
+        let Some(at) = state.time_wait.insert(|| Some(entry)) else { return };
         state.time_wait.push_back(&mut state.time_wait_list, at);
         let hash = self.secret.table(&entry.tuple);
         state.time_wait.set_note(at, hash);

@@ -2,9 +2,9 @@
 
 use traits::Instant;
 
-use super::held::Woken;
-use super::{Held, Usage};
-use crate::connection::Settings;
+use super::held::{Woken, held};
+use super::{Held, Owner, Usage};
+use crate::connection::{Connection, Open, Passive, Settings};
 use crate::half_open::{HalfOpen, RETRIES};
 use crate::isn::Secret;
 use crate::listener::Place;
@@ -24,6 +24,14 @@ pub struct ConnectionId {
 /// A list of owed SYN-ACKs, and one for each number of those sent: entries of
 /// a list have waited equally long, so the first is due first.
 pub(crate) const HALF_OPEN_LISTS: usize = RETRIES as usize + 2;
+
+/// How a connection comes into being.
+pub(crate) enum Beginning {
+    /// From here, for a flow.
+    Active(Open),
+    /// From the peer, for a listener.
+    Passive(Passive),
+}
 
 /// Everything that changes.
 pub(crate) struct State<S: Storage> {
@@ -145,28 +153,47 @@ impl<S: Storage> State<S> {
             || self.half_open_lists.first().is_some_and(|owed| owed.front().is_some())
     }
 
-    /// Adds a connection under its tuple, in the place of the entry `instead`
-    /// or where none stands. `None` when there is no room.
-    pub(crate) fn insert(&mut self, hash: u32, held: Held<S>, instead: Option<Entry>) -> Option<ConnectionId> {
-        let refused = match self.connections.insert(held) {
-            Ok(slot) => {
-                let entry = Entry::Connection(slot);
-                let indexed = match instead {
-                    Some(old) => self.index.replace(hash, old, entry),
-                    None => self.index.insert(hash, entry),
-                };
-                if indexed {
-                    self.recent = slot;
-                    return Some(self.id(slot));
+    /// Adds a connection under its tuple, in the place of the entry `instead` or
+    /// where none stands. `None` when there is no room.
+    pub(crate) fn insert(
+        &mut self,
+        now: Instant,
+        (tuple, hash): (Tuple, u32),
+        instead: Option<Entry>,
+        beginning: &Beginning,
+        settings: &Settings,
+    ) -> Option<ConnectionId> {
+        let storage = &mut self.storage;
+        let slot = self.connections.insert(|| {
+            let buffers = storage.take_buffers()?;
+            Some(match beginning {
+                Beginning::Active(open) => {
+                    held(now, Connection::connect(now, open, settings, buffers), tuple, Owner::Flow)
                 }
-                self.connections.remove(slot, &mut self.dirty)
-            }
-            Err(held) => Some(held),
+                Beginning::Passive(passive) => {
+                    held(now, Connection::accept(now, passive, settings, buffers), tuple, Owner::Listener)
+                }
+            })
+        })?;
+        let entry = Entry::Connection(slot);
+        let indexed = match instead {
+            Some(old) => self.index.replace(hash, old, entry),
+            None => self.index.insert(hash, entry),
         };
-        if let Some(held) = refused {
-            self.storage.give_buffers(held.machine.into_buffers());
+        if !indexed {
+            self.forget(slot);
+            return None;
         }
-        None
+        self.recent = slot;
+        Some(self.id(slot))
+    }
+
+    /// Gives back the slot of a connection, and its buffers.
+    fn forget(&mut self, slot: u32) {
+        if let Some(held) = self.connections.get_mut(slot) {
+            self.storage.give_buffers(held.machine.take_buffers());
+        }
+        self.connections.remove(slot, &mut self.dirty);
     }
 
     /// Whether `syn` opens anew what is in TIME-WAIT still as a connection.
@@ -186,14 +213,14 @@ impl<S: Storage> State<S> {
     /// borrow, since wakers are in it.
     pub(crate) fn release(&mut self, secret: &Secret, slot: u32) -> Option<Woken> {
         self.timers.cancel(&mut self.connections, slot);
-        let held = self.connections.remove(slot, &mut self.dirty)?;
+        let held = self.connections.get_mut(slot)?;
         if held.indexed {
             self.index.remove(secret.table(&held.tuple), Entry::Connection(slot));
         }
         self.bytes = self.bytes.saturating_sub(held.bytes as usize);
-        let Held { machine, reader, writer, .. } = held;
-        self.storage.give_buffers(machine.into_buffers());
-        Some(Woken { reader, writer })
+        let woken = Woken { reader: held.reader.take(), writer: held.writer.take() };
+        self.forget(slot);
+        Some(woken)
     }
 
     /// Puts a half-open entry into the list of its number of attempts; new
@@ -234,7 +261,7 @@ impl<S: Storage> State<S> {
         self.unlink_half_open(slot);
         let hash = self.half_open.note(slot);
         let mut apart = List::EMPTY;
-        if self.half_open.remove(slot, &mut apart).is_some() && indexed {
+        if self.half_open.remove(slot, &mut apart) && indexed {
             self.index.remove(hash, Entry::HalfOpen(slot));
         }
         if self.half_open.len() == 0 {
@@ -244,7 +271,7 @@ impl<S: Storage> State<S> {
 
     pub(crate) fn release_time_wait(&mut self, slot: u32) {
         let hash = self.time_wait.note(slot);
-        if self.time_wait.remove(slot, &mut self.time_wait_list).is_some() {
+        if self.time_wait.remove(slot, &mut self.time_wait_list) {
             self.index.remove(hash, Entry::TimeWait(slot));
         }
     }

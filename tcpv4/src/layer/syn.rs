@@ -77,16 +77,17 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let settings = self.settings.get();
         let scale = crate::WindowScale::for_limit(settings.receive_limit as usize);
         let window = initial_window(&settings);
-        match state.half_open.insert(HalfOpen::new(*tuple, iss, (window, scale), segment, now)) {
-            Ok(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => {
+        let half_open = HalfOpen::new(*tuple, iss, (window, scale), segment, now);
+        match state.half_open.insert(|| Some(half_open)) {
+            Some(slot) if state.index.insert(hash, Entry::HalfOpen(slot)) => {
                 state.half_open.set_note(slot, hash);
                 state.queue_half_open(slot, true);
             }
-            Ok(slot) => {
+            Some(slot) => {
                 state.release_half_open(slot, false);
                 counters.no_room.count();
             }
-            Err(half_open) => self.answer_with_cookie(&mut state, now, half_open, segment),
+            None => self.answer_with_cookie(&mut state, now, half_open, segment),
         }
     }
 

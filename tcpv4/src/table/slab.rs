@@ -137,47 +137,58 @@ impl<A> Slab<A> {
         self.limit
     }
 
-    /// Takes a slot; gives `value` back when all are taken.
-    pub(crate) fn insert<T>(&mut self, value: T) -> Result<u32, T>
+    /// Takes a slot for what `make` makes in its place, which is not asked when all
+    /// are taken.
+    #[inline]
+    pub(crate) fn insert<T>(&mut self, make: impl FnOnce() -> Option<T>) -> Option<u32>
+    where
+        A: Arena<Slot<T>>,
+    {
+        let at = self.free()?;
+        let slot = self.slots.get_mut(at as usize)?;
+        slot.value = make();
+        slot.value.as_ref()?;
+        self.free = slot.next;
+        slot.prev = APART;
+        self.len += 1;
+        Some(at)
+    }
+
+    /// A slot that is free, made now if there was none.
+    fn free<T>(&mut self) -> Option<u32>
     where
         A: Arena<Slot<T>>,
     {
         if self.len >= self.limit {
-            return Err(value);
+            return None;
         }
         if self.free == END {
             let fresh = self.slots.len() as u32;
-            if !self.slots.push(Slot { generation: 0, prev: APART, next: END, note: UNNOTED, value: None }) {
-                return Err(value);
+            let slot = Slot { generation: 0, prev: APART, next: END, note: UNNOTED, value: None };
+            if !self.slots.push(slot) {
+                return None;
             }
             self.free = fresh;
         }
-        let at = self.free;
-        match self.slots.get_mut(at as usize) {
-            Some(slot) => {
-                self.free = slot.next;
-                slot.prev = APART;
-                slot.value = Some(value);
-                self.len += 1;
-                Ok(at)
-            }
-            None => Err(value),
-        }
+        Some(self.free)
     }
 
-    /// Gives a slot back, taken out of `list` if it stands in it.
-    pub(crate) fn remove<T>(&mut self, at: u32, list: &mut List) -> Option<T>
+    /// Gives a slot back, taken out of `list` if it stands in it; what it held is
+    /// dropped where it is. `false` when it held nothing.
+    pub(crate) fn remove<T>(&mut self, at: u32, list: &mut List) -> bool
     where
         A: Arena<Slot<T>>,
     {
         self.unlink(list, at);
-        let slot = self.slots.get_mut(at as usize)?;
-        let value = slot.value.take()?;
+        let Some(slot) = self.slots.get_mut(at as usize).filter(|slot| slot.value.is_some()) else {
+            return false;
+        };
+        slot.value = None;
         slot.generation = slot.generation.wrapping_add(1);
         slot.next = self.free;
         self.free = at;
         self.len -= 1;
-        Some(value)
+        true
     }
 
     /// The value in a slot that is taken.
@@ -302,11 +313,13 @@ mod tests {
     fn slots_are_bounded_and_used_again() {
         let mut slab = Slab::<Fixed>::new(100);
         let mut list = List::EMPTY;
-        assert_eq!([slab.insert(7), slab.insert(8), slab.insert(9)], [Ok(0), Ok(1), Ok(2)]);
-        assert_eq!(slab.insert(10), Err(10));
+        assert_eq!([7, 8, 9].map(|n| slab.insert(|| Some(n))), [Some(0), Some(1), Some(2)]);
+        assert_eq!(slab.insert(|| Some(10)), None);
         assert_eq!(slab.generation(1), 0);
-        assert_eq!((slab.remove(1, &mut list), slab.remove(1, &mut list)), (Some(8), None));
-        assert_eq!((slab.insert(11), slab.generation(1), slab.len()), (Ok(1), 1, 3));
+        assert_eq!((slab.remove(1, &mut list), slab.remove(1, &mut list)), (true, false));
+        assert_eq!((slab.insert(|| None), slab.len()), (None, 2));
+        assert_eq!((slab.insert(|| Some(11)), slab.generation(1), slab.len()), (Some(1), 1, 3));
+        assert_eq!(slab.get(1), Some(&11));
     }
 
     #[test]
@@ -314,7 +327,7 @@ mod tests {
         let mut slab = Slab::<Pages<Slot<u32>>>::new(1000);
         let mut list = List::EMPTY;
         for n in 0..200 {
-            assert_eq!(slab.insert(n), Ok(n));
+            assert_eq!(slab.insert(|| Some(n)), Some(n));
             assert!(slab.push_back(&mut list, n));
             assert!(!slab.push_back(&mut list, n), "once");
         }
@@ -322,7 +335,7 @@ mod tests {
             assert!(slab.unlink(&mut list, n));
             assert!(!slab.unlink(&mut list, n));
         }
-        assert_eq!(slab.remove(0, &mut list), Some(0));
+        assert!(slab.remove(0, &mut list));
         let mut seen = Vec::new();
         while let Some(n) = list.front() {
             slab.unlink(&mut list, n);
