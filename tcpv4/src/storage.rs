@@ -266,7 +266,7 @@ impl<'m, const SLOTS: usize, const LIST: usize, const REPLIES: usize> Storage
     for Fixed<'m, SLOTS, LIST, REPLIES>
 {
     type Backing = buffer::Fixed<'m, LIST>;
-    type Arena<T> = heapless::Vec<T, SLOTS>;
+    type Arena<T> = heapless::Vec<crate::table::Slot<T>, SLOTS>;
     type Array<T> = heapless::Vec<T, SLOTS>;
     type Cells = heapless::Vec<[u64; 4], SLOTS>;
     type Queue<T> = heapless::Deque<T, REPLIES>;

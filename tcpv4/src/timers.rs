@@ -4,7 +4,7 @@ use core::ops::DerefMut;
 
 use traits::Instant;
 
-use crate::table::{Arena, Slab, Slot, UNNOTED};
+use crate::table::{Arena, Slab, UNNOTED};
 
 /// An array that grows at its end.
 pub trait Array<T>: Default + DerefMut<Target = [T]> {
@@ -60,7 +60,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
 
     /// Makes sure that `slot` fires by `deadline`; earlier is possible.
     #[inline]
-    pub(crate) fn fire_by<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32, deadline: Instant) {
+    pub(crate) fn fire_by<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, slot: u32, deadline: Instant) {
         let place = slots.note(slot);
         if self.heap.get(place as usize).is_none_or(|(armed, _)| *armed > deadline) {
             self.move_up(slots, slot, place, deadline);
@@ -68,7 +68,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     }
 
     #[inline(never)]
-    fn move_up<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32, place: u32, deadline: Instant) {
+    fn move_up<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, slot: u32, place: u32, deadline: Instant) {
         match self.heap.get_mut(place as usize) {
             Some((armed, _)) => {
                 *armed = deadline;
@@ -85,7 +85,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     }
 
     /// Forgets the deadline of `slot`.
-    pub(crate) fn cancel<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, slot: u32) {
+    pub(crate) fn cancel<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, slot: u32) {
         let place = slots.note(slot);
         if place != UNNOTED {
             self.remove(slots, place as usize);
@@ -93,7 +93,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     }
 
     /// Takes a slot that is due at `now`.
-    pub(crate) fn pop_due<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, now: Instant) -> Option<u32> {
+    pub(crate) fn pop_due<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, now: Instant) -> Option<u32> {
         let &(deadline, slot) = self.heap.first()?;
         if deadline > now {
             return None;
@@ -102,7 +102,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
         Some(slot)
     }
 
-    fn remove<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, at: usize) {
+    fn remove<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, at: usize) {
         if let Some((_, slot)) = self.heap.get(at).copied() {
             slots.set_note(slot, UNNOTED);
         }
@@ -114,7 +114,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
         }
     }
 
-    fn up<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, mut at: usize) {
+    fn up<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, mut at: usize) {
         while at > 0 {
             let parent = (at - 1) / 2;
             if !self.swap_if_later(slots, parent, at) {
@@ -124,7 +124,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
         }
     }
 
-    fn down<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, mut at: usize) {
+    fn down<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, mut at: usize) {
         loop {
             let key = |i: usize| self.heap.get(i).map_or(Instant::MAX, |(deadline, _)| *deadline);
             let (left, right) = (2 * at + 1, 2 * at + 2);
@@ -137,12 +137,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     }
 
     /// Swaps parent and child when the parent is later.
-    fn swap_if_later<T, A: Arena<Slot<T>>>(
-        &mut self,
-        slots: &mut Slab<A>,
-        parent: usize,
-        child: usize,
-    ) -> bool {
+    fn swap_if_later<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, parent: usize, child: usize) -> bool {
         match (self.heap.get(parent).copied(), self.heap.get(child).copied()) {
             (Some(above), Some(below)) if above.0 > below.0 => {
                 #[cfg(all(test, feature = "alloc"))]
@@ -156,7 +151,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
     }
 
     /// Puts an entry at a place, and notes the place.
-    fn settle<T, A: Arena<Slot<T>>>(&mut self, slots: &mut Slab<A>, at: usize, entry: (Instant, u32)) {
+    fn settle<T, A: Arena<T>>(&mut self, slots: &mut Slab<A>, at: usize, entry: (Instant, u32)) {
         if let Some(place) = self.heap.get_mut(at) {
             *place = entry;
         }
@@ -167,6 +162,7 @@ impl<H: Array<(Instant, u32)>> Timers<H> {
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
+    use crate::table::Slot;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::vec::Vec;

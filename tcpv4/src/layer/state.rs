@@ -11,7 +11,7 @@ use crate::listener::Place;
 use crate::reply::{Queue as _, Reply};
 use crate::segment::Segment;
 use crate::storage::{Limits, Storage, Timers};
-use crate::table::{Entry, Index, List, Slab, Slot, Tuple};
+use crate::table::{Entry, Index, List, Slab, Tuple};
 use crate::time_wait::TimeWait;
 
 /// A connection of one layer. Slots are used again, with another generation.
@@ -38,17 +38,17 @@ pub(crate) struct State<S: Storage> {
     pub(crate) storage: S,
     pub(crate) limits: Limits,
     pub(crate) index: Index<S::Cells>,
-    pub(crate) connections: Slab<S::Arena<Slot<Held<S>>>>,
+    pub(crate) connections: Slab<S::Arena<Held<S>>>,
     /// Connections that may have something to say.
     pub(crate) dirty: List,
     pub(crate) timers: Timers<S>,
     /// The note of each is its tuple's hash, as that of those in TIME-WAIT.
-    pub(crate) half_open: Slab<S::Arena<Slot<HalfOpen>>>,
+    pub(crate) half_open: Slab<S::Arena<HalfOpen>>,
     pub(crate) half_open_lists: [List; HALF_OPEN_LISTS],
     /// No later than the first of those that were answered is due: earlier where
     /// that one is gone.
     pub(crate) half_open_due: Option<Instant>,
-    pub(crate) time_wait: Slab<S::Arena<Slot<TimeWait>>>,
+    pub(crate) time_wait: Slab<S::Arena<TimeWait>>,
     pub(crate) time_wait_list: List,
     /// Replies without a connection that wait to be sent; what finds no room
     /// is counted and forgotten, for the peer to ask again.

@@ -1,77 +1,80 @@
 //! Slots that are taken and given back, and lists through them.
 
-/// A growing array of `T` that never moves what it holds while it need not.
+/// A growing array of slots that never moves them while it need not.
 pub trait Arena<T>: Default {
     /// How many there are.
     fn len(&self) -> usize;
+    /// One of them; one that there is not yet may be there all the same, and holds
+    /// nothing.
+    fn get(&self, at: usize) -> Option<&Slot<T>>;
     /// One of them.
-    fn get(&self, at: usize) -> Option<&T>;
-    /// One of them.
-    fn get_mut(&mut self, at: usize) -> Option<&mut T>;
-    /// `false` when there is no room.
-    fn push(&mut self, value: T) -> bool;
+    fn get_mut(&mut self, at: usize) -> Option<&mut Slot<T>>;
+    /// One more; `false` when there is no room.
+    fn grow(&mut self) -> bool;
 }
 
-impl<T, const N: usize> Arena<T> for heapless::Vec<T, N> {
+impl<T, const N: usize> Arena<T> for heapless::Vec<Slot<T>, N> {
     fn len(&self) -> usize {
         self.as_slice().len()
     }
 
-    fn get(&self, at: usize) -> Option<&T> {
+    fn get(&self, at: usize) -> Option<&Slot<T>> {
         self.as_slice().get(at)
     }
 
-    fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+    fn get_mut(&mut self, at: usize) -> Option<&mut Slot<T>> {
         self.as_mut_slice().get_mut(at)
     }
 
-    fn push(&mut self, value: T) -> bool {
-        heapless::Vec::push(self, value).is_ok()
+    fn grow(&mut self) -> bool {
+        self.push(Slot::default()).is_ok()
     }
 }
 
-/// Pages of [`PAGE`] each: growing copies nothing, and wastes no more than a
-/// page. Only the first grows like any `Vec`, for towers with few connections.
+/// Pages of [`PAGE`] slots each: growing copies none, and wastes no more than a
+/// page. All slots of a page are there from the beginning, so that to find one
+/// takes a look at the list of pages and none at how long a page is.
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
-pub struct Pages<T>(alloc::vec::Vec<alloc::vec::Vec<T>>);
+pub struct Pages<T> {
+    pages: alloc::vec::Vec<alloc::boxed::Box<[Slot<T>; PAGE]>>,
+    len: usize,
+}
 
 #[cfg(feature = "alloc")]
-const PAGE: usize = 64;
+const PAGE: usize = 16;
 
 #[cfg(feature = "alloc")]
 impl<T> Default for Pages<T> {
     fn default() -> Self {
-        Self(alloc::vec::Vec::new())
+        Self { pages: alloc::vec::Vec::new(), len: 0 }
     }
 }
 
 #[cfg(feature = "alloc")]
 impl<T> Arena<T> for Pages<T> {
     fn len(&self) -> usize {
-        self.0.last().map_or(0, |page| (self.0.len() - 1) * PAGE + page.len())
+        self.len
     }
 
     #[inline]
-    fn get(&self, at: usize) -> Option<&T> {
-        self.0.get(at / PAGE)?.get(at % PAGE)
+    fn get(&self, at: usize) -> Option<&Slot<T>> {
+        self.pages.get(at / PAGE)?.get(at % PAGE)
     }
 
     #[inline]
-    fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-        self.0.get_mut(at / PAGE)?.get_mut(at % PAGE)
+    fn get_mut(&mut self, at: usize) -> Option<&mut Slot<T>> {
+        self.pages.get_mut(at / PAGE)?.get_mut(at % PAGE)
     }
 
-    fn push(&mut self, value: T) -> bool {
-        use alloc::vec::Vec;
-        match self.0.last_mut() {
-            Some(page) if page.len() < PAGE => page.push(value),
-            last => {
-                let mut page = Vec::with_capacity(if last.is_some() { PAGE } else { 4 });
-                page.push(value);
-                self.0.push(page);
-            }
+    fn grow(&mut self) -> bool {
+        if self.len == self.pages.len() * PAGE {
+            // In its place at once: a page would be large on the stack.
+            let page: alloc::boxed::Box<[Slot<T>]> = (0..PAGE).map(|_| Slot::default()).collect();
+            let Ok(page) = page.try_into() else { return false };
+            self.pages.push(page);
         }
+        self.len += 1;
         true
     }
 }
@@ -86,13 +89,19 @@ const APART: u32 = u32::MAX - 1;
 /// A slot: what it holds, how often it was given back, its neighbours in the
 /// one list it may stand in.
 #[derive(Debug)]
-pub(crate) struct Slot<T> {
+pub struct Slot<T> {
     generation: u32,
     prev: u32,
     next: u32,
     /// A note of whoever uses the slab.
     note: u32,
     value: Option<T>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { generation: 0, prev: APART, next: END, note: UNNOTED, value: None }
+    }
 }
 
 /// Slots of one kind. Bound: `limit`, set by [`Slab::new`].
@@ -142,7 +151,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn insert<T>(&mut self, make: impl FnOnce() -> Option<T>) -> Option<u32>
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         let at = self.free()?;
         let slot = self.slots.get_mut(at as usize)?;
@@ -157,15 +166,14 @@ impl<A> Slab<A> {
     /// A slot that is free, made now if there was none.
     fn free<T>(&mut self) -> Option<u32>
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         if self.len >= self.limit {
             return None;
         }
         if self.free == END {
             let fresh = self.slots.len() as u32;
-            let slot = Slot { generation: 0, prev: APART, next: END, note: UNNOTED, value: None };
-            if !self.slots.push(slot) {
+            if !self.slots.grow() {
                 return None;
             }
             self.free = fresh;
@@ -177,7 +185,7 @@ impl<A> Slab<A> {
     /// dropped where it is. `false` when it held nothing.
     pub(crate) fn remove<T>(&mut self, at: u32, list: &mut List) -> bool
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         self.unlink(list, at);
         let Some(slot) = self.slots.get_mut(at as usize).filter(|slot| slot.value.is_some()) else {
@@ -195,7 +203,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn get<T>(&self, at: u32) -> Option<&T>
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         #[cfg(all(test, feature = "alloc"))]
         super::count(1, 0, 0);
@@ -205,7 +213,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn get_mut<T>(&mut self, at: u32) -> Option<&mut T>
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         #[cfg(all(test, feature = "alloc"))]
         super::count(1, 0, 0);
@@ -216,7 +224,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn get_if<T>(&mut self, at: u32, generation: u32) -> Option<&mut T>
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         #[cfg(all(test, feature = "alloc"))]
         super::count(1, 0, 0);
@@ -228,7 +236,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn generation<T>(&self, at: u32) -> u32
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         self.slots.get(at as usize).map_or(0, |slot| slot.generation)
     }
@@ -237,7 +245,7 @@ impl<A> Slab<A> {
     /// it stands in one.
     pub(crate) fn push_back<T>(&mut self, list: &mut List, at: u32) -> bool
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         let Some(slot) = self.slots.get_mut(at as usize) else { return false };
         if slot.prev != APART || slot.value.is_none() {
@@ -255,7 +263,7 @@ impl<A> Slab<A> {
     /// Takes a slot out of `list`, in which it stands or else in none.
     pub(crate) fn unlink<T>(&mut self, list: &mut List, at: u32) -> bool
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         let Some(slot) = self.slots.get_mut(at as usize) else { return false };
         if slot.prev == APART {
@@ -278,7 +286,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn note<T>(&self, at: u32) -> u32
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         self.slots.get(at as usize).map_or(UNNOTED, |slot| slot.note)
     }
@@ -286,7 +294,7 @@ impl<A> Slab<A> {
     #[inline]
     pub(crate) fn set_note<T>(&mut self, at: u32, note: u32)
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         if let Some(slot) = self.slots.get_mut(at as usize) {
             slot.note = note;
@@ -296,7 +304,7 @@ impl<A> Slab<A> {
     /// One more than the highest slot ever taken.
     pub(crate) fn end<T>(&self) -> u32
     where
-        A: Arena<Slot<T>>,
+        A: Arena<T>,
     {
         self.slots.len() as u32
     }
@@ -324,7 +332,7 @@ mod tests {
 
     #[test]
     fn lists_keep_their_order() {
-        let mut slab = Slab::<Pages<Slot<u32>>>::new(1000);
+        let mut slab = Slab::<Pages<u32>>::new(1000);
         let mut list = List::EMPTY;
         for n in 0..200 {
             assert_eq!(slab.insert(|| Some(n)), Some(n));
