@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use traits::Instant;
 
+use super::busy::Busy;
 use super::path::NO_CAP;
 use super::timers::Timer;
 use super::{Budget, Connection, Flags, State};
@@ -138,15 +139,18 @@ impl<B: Backing> Connection<B> {
     }
 
     /// The SACK blocks to report (RFC 2018 §3: three beside timestamps).
+    #[inline]
     pub(super) fn blocks(&self) -> SackBlocks {
-        if !self.flags.contains(Flags::SACK) {
-            return SackBlocks::NONE;
-        }
-        let max = if self.flags.contains(Flags::TIMESTAMPS) { 3 } else { 4 };
         match self.busy.get() {
-            Some(busy) if busy.has_blocks() => busy.assembler.blocks(max, busy.fin_at),
+            Some(busy) if busy.has_blocks() && self.flags.contains(Flags::SACK) => self.blocks_of(busy),
             Some(_) | None => SackBlocks::NONE,
         }
+    }
+
+    #[inline(never)]
+    fn blocks_of(&self, busy: &Busy<B>) -> SackBlocks {
+        let max = if self.flags.contains(Flags::TIMESTAMPS) { 3 } else { 4 };
+        busy.assembler.blocks(max, busy.fin_at)
     }
 
     fn put_reset(&self, now: Instant, place: &mut Option<Transmit>) -> bool {

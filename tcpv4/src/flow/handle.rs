@@ -73,9 +73,14 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
         poll_fn(|context| self.tcp.poll_flushed(self.id, Want::FLUSH, context)).await
     }
 
-    pub(super) async fn close(&self) -> Result<(), FlowError> {
-        self.tcp.close(self.id);
-        poll_fn(|context| self.tcp.poll_flushed(self.id, Want::CLOSE, context)).await
+    pub(super) fn close(&self) -> impl Future<Output = Result<(), FlowError>> {
+        let mut is_closed = false;
+        poll_fn(move |context| {
+            if !core::mem::replace(&mut is_closed, true) {
+                self.tcp.close(self.id);
+            }
+            self.tcp.poll_flushed(self.id, Want::CLOSE, context)
+        })
     }
 
     /// Whether a read would end at once with bytes, or at the end of the

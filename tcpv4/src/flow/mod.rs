@@ -209,8 +209,8 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     /// # Errors
     ///
     /// See [`FlowError`].
-    pub async fn close(&mut self) -> Result<(), FlowError> {
-        self.handle.close().await
+    pub fn close(&mut self) -> impl Future<Output = Result<(), FlowError>> {
+        self.handle.close()
     }
 
     /// Ends both directions at once with a reset.

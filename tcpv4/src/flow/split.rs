@@ -1,6 +1,7 @@
 //! One flow, two tasks.
 
 use core::fmt;
+use core::future::Future;
 
 use traits::{FlowError, Ip};
 
@@ -125,8 +126,8 @@ impl<I: Ip, S: Storage> WriteHalf<'_, I, S> {
     /// # Errors
     ///
     /// See [`FlowError`].
-    pub async fn close(&mut self) -> Result<(), FlowError> {
-        self.flow.close().await
+    pub fn close(&mut self) -> impl Future<Output = Result<(), FlowError>> {
+        self.flow.close()
     }
 
     /// The connection at a glance, as [`Flow::info`].

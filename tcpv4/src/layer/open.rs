@@ -96,7 +96,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let passive = passive(half_open, &half_open.offer(), self.secret.timestamp_offset(&tuple), mtu);
         let passive = Beginning::Passive(passive);
         let mut state = self.state.borrow_mut();
-        if state.find(hash, &tuple) != from.map(|(_, entry)| entry) {
+        // The listener may have called back.
+        let is_as_before = match from {
+            Some((slot, _)) => state.half_open.get(slot).is_some_and(|entry| entry.tuple == tuple),
+            None => state.find(hash, &tuple).is_none(),
+        };
+        if !is_as_before {
             self.counters.reentered.count();
             return false;
         }
