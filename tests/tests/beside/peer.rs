@@ -92,17 +92,8 @@ impl Peer {
 
     /// A question for the host's address, by which it learns the peer's.
     pub(crate) fn introduce(&self) -> Vec<u8> {
-        self.arp(1)
-    }
-
-    /// The answer to such a question.
-    pub(crate) fn is_at(&self) -> Vec<u8> {
-        self.arp(2)
-    }
-
-    fn arp(&self, operation: u8) -> Vec<u8> {
         let [own, host] = self.addresses;
-        ethernet(self.host_mac, EtherType::ARP, &arp(operation, (PEER_MAC, own), host))
+        ethernet(self.host_mac, EtherType::ARP, &arp(1, (PEER_MAC, own), host))
     }
 
     /// The frame of a segment, which goes on from where the streams are.
