@@ -8,7 +8,7 @@ use super::timers::Timers;
 use crate::SeqNum;
 use crate::buffer::{Backing, Bytes};
 use crate::congestion::{Algorithm, Control};
-use crate::receive::{Assembler, LastSmaller, Range, ReceiveQueue};
+use crate::receive::{Assembler, LastSmaller, MAX_DELAY, Range, ReceiveQueue};
 use crate::recovery::Recovery;
 use crate::send::{Record, Resent, Scoreboard, SendQueue};
 
@@ -28,6 +28,8 @@ pub(super) struct Busy<B: Backing> {
     /// Where the peer's FIN is, when it came before what precedes it.
     pub(super) fin_at: Option<SeqNum>,
     pub(super) last_smaller: LastSmaller,
+    /// When data came in order last; [`Instant::MAX`] before the first.
+    pub(super) received_at: Instant,
     /// What is newer than this has numbers that have not wrapped.
     pub(super) landmark: Option<Landmark>,
     /// The congestion window was what kept data from being sent, up to this
@@ -102,6 +104,7 @@ impl<B: Backing> Default for Busy<B> {
             assembler: Assembler::default(),
             fin_at: None,
             last_smaller: LastSmaller::default(),
+            received_at: Instant::MAX,
             landmark: None,
             limited: None,
             used: None,
@@ -117,6 +120,12 @@ impl<B: Backing> Default for Busy<B> {
 }
 
 impl<B: Backing> Busy<B> {
+    /// Whether what is sent now answers what was received.
+    #[inline]
+    pub(super) fn is_answer(&self, now: Instant) -> bool {
+        self.received_at != Instant::MAX && now.nanos_since(self.received_at) < MAX_DELAY.as_nanos() as u64
+    }
+
     /// Whether there is anything to tell in SACK blocks.
     #[inline]
     pub(super) fn has_blocks(&self) -> bool {

@@ -61,8 +61,8 @@ impl<B: Backing> Connection<B> {
     }
 
     /// That segment was sent: what [`Self::transmitted`] comes to for it.
-    #[inline]
-    pub(super) fn sent_plain(&mut self, now: Instant, transmit: &Transmit) {
+    #[inline(never)]
+    pub(crate) fn sent_plain(&mut self, now: Instant, transmit: &Transmit) {
         #[cfg(all(test, feature = "alloc"))]
         super::predicted::tests::taken(super::predicted::tests::Way::Sent);
         let (len, end) = (transmit.len, transmit.end());
@@ -72,9 +72,9 @@ impl<B: Backing> Connection<B> {
         self.sent_at = Stamp::of(now);
         self.flags.remove(Flags::PAUSE_COUNTED);
         self.rcv.told(transmit.ack.unwrap_or(self.rcv.nxt), transmit.window);
-        self.acks.sent(true);
         let is_small = len < u32::from(self.mss);
         let busy = self.busy.get_or_default();
+        self.acks.sent(busy.is_answer(now));
         busy.scoreboard.sent(now, transmit.seq, len, 1);
         busy.recovery.sent(len);
         busy.pushed = Some(end);

@@ -158,6 +158,7 @@ impl<B: Backing> Connection<B> {
         let busy = self.busy.get_or_default();
         let taken = busy.receive.push(payload, self.limits.receive);
         self.rcv.nxt += taken as u32;
+        busy.received_at = now;
         if !busy.assembler.is_empty() {
             if self.flags.contains(Flags::SACK) {
                 busy.assembler.report_overlap(self.rcv.nxt);

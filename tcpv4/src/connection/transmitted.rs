@@ -31,7 +31,8 @@ impl<B: Backing> Connection<B> {
                 _ => transmit.window,
             };
             self.rcv.told(ack, window);
-            self.acks.sent(transmit.len > 0);
+            let is_answer = transmit.len > 0 && self.busy.get().is_some_and(|busy| busy.is_answer(now));
+            self.acks.sent(is_answer);
             self.clear_timer(Timer::DelayedAck);
             if !transmit.options.sack.is_empty()
                 && let Some(busy) = self.busy.get_mut()

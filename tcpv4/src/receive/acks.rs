@@ -168,16 +168,15 @@ impl AckPolicy {
         self.due = Urgency::Now;
     }
 
-    /// An acknowledgement was sent; `with_data` if data went with it, which is
-    /// the sign of a dialogue.
+    /// An acknowledgement was sent; `is_answer` if data went with it, within
+    /// [`MAX_DELAY`] of data that came: the sign of a dialogue, whether that was
+    /// acknowledged before or not (as Linux: `tcp_event_data_sent`).
     #[inline]
-    pub(crate) fn sent(&mut self, with_data: bool) {
-        if self.due != Urgency::None {
-            if with_data {
-                self.quick = DIALOGUE;
-            } else if self.quick != DIALOGUE {
-                self.quick = self.quick.saturating_sub(1);
-            }
+    pub(crate) fn sent(&mut self, is_answer: bool) {
+        if is_answer {
+            self.quick = DIALOGUE;
+        } else if self.due != Urgency::None && self.quick != DIALOGUE {
+            self.quick = self.quick.saturating_sub(1);
         }
         self.due = Urgency::None;
     }

@@ -44,9 +44,11 @@ impl<B: Bytes> ReceiveQueue<B> {
     /// or rounded up to the scale, is honoured.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], limit: u32) -> usize {
-        if self.ring.push_straight(bytes) {
-            return bytes.len();
-        }
+        if self.ring.push_straight(bytes) { bytes.len() } else { self.push_growing(bytes, limit) }
+    }
+
+    #[inline(never)]
+    fn push_growing(&mut self, bytes: &[u8], limit: u32) -> usize {
         self.write(0, bytes, limit);
         let taken = bytes.len().min(self.ring.capacity() - self.ring.len());
         self.ring.extend(taken);

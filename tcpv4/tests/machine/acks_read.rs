@@ -95,6 +95,26 @@ fn a_dialogue_waits_for_the_answer_but_not_twice() {
     s.expect(seg().ack(seq + 200));
 }
 
+/// Whether the request was acknowledged before is all one.
+#[test]
+fn an_answer_to_what_was_acknowledged_begins_a_dialogue() {
+    for (pause, is_dialogue) in [(39, true), (40, false)] {
+        let mut s = Script::established();
+        let _ = s.inject(data(1, 100));
+        s.expect(seg().ack(101));
+        assert_eq!(s.read_from(0), 100);
+        s.run(pause);
+        s.write(10);
+        s.expect(seg().ack(101).len(10));
+        let _ = s.inject(data(101, 100).ack(11));
+        if is_dialogue {
+            s.silent();
+        } else {
+            s.expect(seg().ack(201));
+        }
+    }
+}
+
 /// An answer that does not come in time is none.
 #[test]
 fn a_dialogue_ends_with_a_late_answer() {

@@ -98,6 +98,7 @@ fn of_busy<B: Shown>(busy: &Busy<B>) -> String {
         assembler,
         fin_at,
         last_smaller,
+        received_at,
         landmark,
         limited,
         used,
@@ -111,7 +112,7 @@ fn of_busy<B: Shown>(busy: &Busy<B>) -> String {
     } = busy;
     format!(
         "{send:?} {receive:?} {taken}\n{timers:?}\n{scoreboard:?}\n{recovery:?}\n{control:?}\n\
-         {assembler:?} {fin_at:?} {last_smaller:?}\n{landmark:?} {limited:?} {used:?} {small_end:?} {pushed:?}\n\
+         {assembler:?} {fin_at:?} {last_smaller:?} {received_at:?}\n{landmark:?} {limited:?} {used:?} {small_end:?} {pushed:?}\n\
          {barrier:?} {persist_since:?} {challenged_at:?} {path_probe:?} {tuning:?}"
     )
 }
