@@ -119,8 +119,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let next = self.input_connection(&mut state, now, id.slot, segment);
         drop(state);
-        if let Next::Wake { woken, .. } = next {
+        if let Next::Wake { woken, confirm } = next {
             woken.wake();
+            if confirm {
+                self.ip.confirm(tuple.remote);
+            }
         }
         self.counters.accepted.count();
         match listener.offer(id) {
@@ -256,6 +259,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         state.account(id.slot);
         state.mark(id.slot);
         drop(state);
+        self.wake_tasks();
+    }
+
+    /// Wakes the tasks that transmit.
+    #[inline]
+    pub(crate) fn wake_tasks(&self) {
         self.tasks.wake();
     }
 

@@ -135,6 +135,24 @@ on_both! {
         assert!(confirmed >= seconds && confirmed <= seconds + 2, "{confirmed} in {seconds} s");
     }
 
+    /// The last segment of a handshake shows both ends that the other one hears.
+    fn a_handshake_confirms_the_path_of_both(net) {
+        let listener = Listener::<2>::with_capacity();
+        let b = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 80);
+        let client = async {
+            let _flow = net.a().create_connection(b).await.unwrap();
+            net.sleep(Duration::from_millis(100)).await;
+        };
+        let server = async {
+            let _flow = listener.accept(net.b()).await;
+            net.sleep(Duration::from_millis(100)).await;
+        };
+        let mut session = net.session().listen(1, 80, &listener).spawn(client).spawn(server);
+        assert!(session.run_for(Duration::from_secs(1)));
+        let confirmed = [0, 1].map(|host| net.hosts[host].ip.confirmed.get());
+        assert_eq!(confirmed, [1, 1]);
+    }
+
     /// A listener that calls back into the layer, in every way, from within
     /// `input`; a layer below that does so from within `write`.
     fn calling_back_is_no_panic(net) {
