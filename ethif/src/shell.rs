@@ -33,25 +33,12 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Layer for Ethif<N
 
     fn poll(&self, now: Instant, waker: &Waker) -> Option<Instant> {
         self.pollers.register(waker);
-        let mut retry = RETRY_TIME;
-        if self.blocked.get() || now >= self.deadline() {
-            self.drive(now, false);
-            if self.blocked.get() {
-                match self.network.poll_room(waker) {
-                    Poll::Ready(()) => self.drive(now, false),
-                    Poll::Pending => retry = PATIENCE,
-                }
-            }
+        let mut deadline = self.deadline();
+        if self.blocked.get() || now >= deadline {
+            deadline = self.do_due(now, waker);
         }
         let below = self.network.poll(now, waker);
-        let mut deadline = self.deadline();
-        if self.blocked.get() {
-            self.armed.set(Instant::ZERO);
-            let due = if deadline > now { deadline } else { Instant::MAX };
-            deadline = due.min(now + retry);
-        } else {
-            self.armed.set(deadline);
-        }
+        self.armed.set(if self.blocked.get() { Instant::ZERO } else { deadline });
         let own = (deadline < Instant::MAX).then_some(deadline);
         Instant::earliest(own, below)
     }
@@ -146,6 +133,26 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         }
     }
 
+    /// Does all that is due, and returns when to look again.
+    #[cold]
+    #[inline(never)]
+    fn do_due(&self, now: Instant, waker: &Waker) -> Instant {
+        let mut retry = RETRY_TIME;
+        self.drive(now, false);
+        if self.blocked.get() {
+            match self.network.poll_room(waker) {
+                Poll::Ready(()) => self.drive(now, false),
+                Poll::Pending => retry = PATIENCE,
+            }
+        }
+        let deadline = self.deadline();
+        if !self.blocked.get() {
+            return deadline;
+        }
+        let due = if deadline > now { deadline } else { Instant::MAX };
+        due.min(now + retry)
+    }
+
     /// Does all that is due, as far as the device has room; what it has none
     /// for stays due.
     pub(crate) fn drive(&self, now: Instant, more: bool) {
@@ -192,6 +199,7 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         self.transmit(TxMeta::NONE.with_more(more), &frame)
     }
 
+    #[inline(never)]
     fn deadline(&self) -> Instant {
         self.arp.borrow().deadline()
     }

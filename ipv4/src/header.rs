@@ -231,6 +231,7 @@ pub(crate) fn parse_quote(bytes: &[u8]) -> Option<Quoted<'_>> {
 
 /// Verifies a header with options.
 #[cold]
+#[inline(never)]
 fn check_long(header: &[u8]) -> Result<(), Count> {
     if checksum(header) != 0 {
         return Err(Count::RxChecksum);

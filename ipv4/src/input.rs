@@ -100,6 +100,7 @@ where
     }
 
     /// Whom a packet is for, if it is for this host.
+    #[inline(never)]
     fn cast(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<Cast, Count> {
         match self.addressing.borrow().classify(src, dst)? {
             Destination::Here(Cast::Unicast) => {

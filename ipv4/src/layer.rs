@@ -161,6 +161,7 @@ where
     }
 
     /// Does what is due, and returns when something is next.
+    #[cold]
     #[inline(never)]
     fn do_due(&self, now: Instant) -> Option<Instant> {
         while let Some(given_up) = self.reassembly.expire(now, &self.counters) {

@@ -35,17 +35,27 @@ impl<const N: usize> WakerSet<N> {
     /// Keeps `waker` until the next [`WakerSet::wake`].
     #[inline]
     pub fn register(&self, waker: &Waker) {
-        let known = {
+        // Nearly always there is one.
+        let is_first = {
             let wakers = self.wakers.borrow();
-            wakers.iter().position(|kept| kept.as_ref().is_some_and(|kept| kept.will_wake(waker)))
+            wakers.first().is_some_and(|kept| is_of(kept, waker))
         };
+        if is_first {
+            self.waiting.set(self.waiting.get() | 1);
+        } else {
+            self.register_other(waker);
+        }
+    }
+
+    #[inline(never)]
+    fn register_other(&self, waker: &Waker) {
+        let known = self.wakers.borrow().iter().position(|kept| is_of(kept, waker));
         match known {
             Some(place) => self.waiting.set(self.waiting.get() | 1 << place),
             None => self.insert(waker),
         }
     }
 
-    #[inline(never)]
     fn insert(&self, waker: &Waker) {
         let waiting = self.waiting.get();
         let free = waiting.trailing_ones() as usize;
@@ -98,6 +108,12 @@ impl<const N: usize> WakerSet<N> {
     pub fn is_empty(&self) -> bool {
         self.waiting.get() == 0
     }
+}
+
+/// Whether a waker that is kept would wake the same task.
+#[inline]
+fn is_of(kept: &Option<Waker>, waker: &Waker) -> bool {
+    kept.as_ref().is_some_and(|kept| kept.will_wake(waker))
 }
 
 #[cfg(all(test, feature = "alloc"))]

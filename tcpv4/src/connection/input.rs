@@ -22,6 +22,9 @@ const TS_RECENT_VALID_NANOS: u64 = TS_RECENT_VALID.as_nanos() as u64;
 impl<B: Backing> Connection<B> {
     /// Takes a segment of this connection.
     pub fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
+        if let Some(outcome) = self.handle_expected(now, segment) {
+            return outcome;
+        }
         match self.state {
             // RFC 9293 §3.10.7.1.
             State::Closed => Outcome {
@@ -29,7 +32,6 @@ impl<B: Backing> Connection<B> {
                 ..Outcome::dropped(Dropped::Closed)
             },
             State::SynSent => self.arrives_in_syn_sent(now, segment),
-            State::Established if self.is_expected(segment) => self.take_expected(now, segment),
             State::SynReceived
             | State::Established
             | State::FinWait1
@@ -41,6 +43,14 @@ impl<B: Backing> Connection<B> {
                 Ok(outcome) | Err(outcome) => outcome,
             },
         }
+    }
+
+    /// Takes the segment if it is the one that nearly always comes next; `None`,
+    /// with nothing changed, for any other.
+    #[inline]
+    pub(crate) fn handle_expected(&mut self, now: Instant, segment: &Segment<'_>) -> Option<Outcome> {
+        let is_expected = self.state == State::Established && self.is_expected(segment);
+        is_expected.then(|| self.take_expected(now, segment))
     }
 
     /// Whether the segment is the one that comes next, with nothing about it

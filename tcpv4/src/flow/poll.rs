@@ -40,6 +40,13 @@ impl<S: Storage> Held<S> {
         }
     }
 
+    /// Whether the task has to know that something was read: only if the peer is
+    /// to be told, or the connection is over with that.
+    #[inline]
+    fn is_changed_by_reading(&self) -> bool {
+        self.machine.is_ack_due() || (self.indexed && self.machine.time_wait().is_some())
+    }
+
     /// Whether nothing more can be read after what has arrived. A stream that
     /// came to its end has come to it, whatever fails later (as in Linux).
     pub(super) fn end_of_stream(&self) -> Option<Result<(), FlowError>> {
@@ -109,10 +116,16 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let now = self.ip.now();
         let mut state = self.state.borrow_mut();
-        let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(FlowError::Closed)) };
+        let state_ref = &mut *state;
+        let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else {
+            return Poll::Ready(Err(FlowError::Closed));
+        };
         let count = held.machine.read(now, buffer);
         if count > 0 {
-            self.was_read(state, id);
+            held.account(&mut state_ref.bytes);
+            if held.is_changed_by_reading() {
+                self.changed(state, id);
+            }
             return Poll::Ready(Ok(count));
         }
         if let Some(end) = held.end_of_stream() {
@@ -144,13 +157,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         Poll::Pending
     }
 
-    /// The reader has made room: the task has to know only if the peer is to
-    /// be told, or the connection is over with that.
+    /// The reader has made room.
     pub(super) fn was_read(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
         let state_ref = &mut *state;
         let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else { return };
         held.account(&mut state_ref.bytes);
-        if held.machine.is_ack_due() || (held.indexed && held.machine.time_wait().is_some()) {
+        if held.is_changed_by_reading() {
             self.changed(state, id);
         }
     }
@@ -190,8 +202,11 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         attempt: impl FnOnce(&mut Held<S>, usize) -> Result<Option<R>, Failure>,
     ) -> Poll<Result<R, FlowError>> {
         let mut state = self.state.borrow_mut();
-        let free = state.limits.bytes.saturating_sub(state.bytes);
-        let Some(held) = state.get_mut(id) else { return Poll::Ready(Err(FlowError::Closed)) };
+        let state_ref = &mut *state;
+        let free = state_ref.limits.bytes.saturating_sub(state_ref.bytes);
+        let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else {
+            return Poll::Ready(Err(FlowError::Closed));
+        };
         if let Some(error) = held.error() {
             return Poll::Ready(Err(error));
         }
@@ -199,7 +214,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         match attempt(held, most) {
             Err(failure) => return Poll::Ready(Err(failure.flow_error())),
             Ok(Some(done)) => {
-                self.changed(state, id);
+                held.account(&mut state_ref.bytes);
+                state.mark(id.slot);
+                drop(state);
+                self.wake_tasks();
                 return Poll::Ready(Ok(done));
             }
             Ok(None) => {}

@@ -33,7 +33,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         // The segment at hand, which goes to and fro in its place: it is large.
         let mut segment = None;
         let turn = match self.speaker(state, now, slot, &mut segment) {
-            Some(speaker) => self.transmit_burst(now, &speaker, &mut segment),
+            Some(speaker) => self.transmit_as(now, &speaker, &mut segment),
             None => Turn::Done,
         };
         if turn != Turn::Full {
@@ -42,29 +42,70 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         turn
     }
 
-    /// One turn of a connection, with a first `segment` if that was decided upon.
-    fn transmit_burst(&self, now: Instant, speaker: &Speaker, segment: &mut Option<Transmit>) -> Turn {
-        let &Speaker { id, tuple, mtu } = speaker;
-        let mut path = self.route(&tuple);
+    /// One turn of a connection, with a first `segment` if that was decided upon:
+    /// then that is nearly always all, and gets by without a loop.
+    #[inline]
+    fn transmit_as(&self, now: Instant, speaker: &Speaker, segment: &mut Option<Transmit>) -> Turn {
+        let path = self.route(&speaker.tuple);
+        let mut refused = None;
+        // What was decided for another path is decided anew.
+        if let (Some(transmit), Ok(path)) = (&*segment, &path)
+            && path.mtu.min(WIDEST) == speaker.mtu
+        {
+            match self.emit(&speaker.tuple, transmit, path, Some(&speaker.id)) {
+                Ok(()) => {
+                    self.count_written(transmit, Ok(()));
+                    self.end_plain(now, speaker.id, transmit);
+                    return Turn::Done;
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        self.transmit_burst(now, speaker, path, segment, refused)
+    }
+
+    /// All that there was to say is out, in one segment.
+    #[inline]
+    fn end_plain(&self, now: Instant, id: ConnectionId, sent: &Transmit) {
+        let mut state = self.state.borrow_mut();
+        let Some(held) = state.get_mut(id) else { return };
+        held.machine.sent_plain(now, sent);
+        if !held.indexed || held.machine.rests(now) {
+            return self.settle(state, now, id);
+        }
+        drop(state);
+        self.end_turn(now, id, None);
+    }
+
+    /// One turn of a connection along `path`; if its first `segment` was
+    /// `refused`, with that.
+    #[inline(never)]
+    fn transmit_burst(
+        &self,
+        now: Instant,
+        speaker: &Speaker,
+        mut path: Result<Path, SendError>,
+        segment: &mut Option<Transmit>,
+        mut refused: Option<SendError>,
+    ) -> Turn {
+        let &Speaker { id, tuple, .. } = speaker;
         if path == Err(SendError::NoAddress) {
             self.forsake(id.slot);
             return Turn::Done;
         }
         let mut large = true;
-        // What was decided for another path is decided anew.
-        let mut is_decided = segment.is_some() && path.is_ok_and(|path| path.mtu.min(WIDEST) == mtu);
         let mut is_sent = false;
         let mut has_sent = false;
         let mut left = BURST;
         while left > 0 {
-            if !is_decided {
+            if refused.is_none() {
                 self.next_segment(now, id, segment, is_sent, &budget(&path, large));
             }
             let Some(transmit) = segment else { return Turn::Done };
-            (is_decided, is_sent) = (false, false);
-            let (count, written) = match path {
-                Ok(path) => self.emit_large(&tuple, transmit, &path, large, &id),
-                Err(error) => (0, Err(error)),
+            is_sent = false;
+            let (count, written) = match (refused.take(), path) {
+                (Some(error), _) | (None, Err(error)) => (0, Err(error)),
+                (None, Ok(path)) => self.emit_large(&tuple, transmit, &path, large, &id),
             };
             left = left.saturating_sub(count.max(1));
             match written {

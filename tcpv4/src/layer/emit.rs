@@ -160,7 +160,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
         let checksum = if partial { pseudo.partial() } else { 0 };
         let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
-        Some((format::emit(transmit, ports, checksum, buffer)?, pseudo))
+        Some((format::emit_of_len(transmit, header_len, ports, checksum, buffer)?, pseudo))
     }
 }
 

@@ -9,6 +9,8 @@ use crate::storage::Storage;
 use crate::table::{Entry, Tuple};
 
 impl<I: Ip, S: Storage> Tcp<I, S> {
+    #[cold]
+    #[inline(never)]
     pub(super) fn input_error(&self, error: &IcmpError<'_>) {
         let Some((tuple, seq)) = quoted(error) else {
             return self.counters.icmp_ignored.count();

@@ -1,5 +1,7 @@
 //! What arrives.
 
+use core::cell::RefMut;
+
 use traits::{Cast, Inbound, Instant, Ip, Packet};
 
 use super::held::{Woken, seconds};
@@ -85,17 +87,71 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 (hash, state.find(hash, tuple))
             }
         };
-        let next = match entry {
-            Some(Entry::Connection(slot)) => {
-                state.recent = slot;
-                match self.in_backlog(&state, slot) {
-                    Some(id) => Next::Backlog(id),
-                    None if segment.control == Some(Control::Syn) && state.may_be_reopened(slot, segment) => {
-                        Next::SynAgain(slot)
-                    }
-                    None => self.input_connection(&mut state, now, slot, segment),
+        if let Some(Entry::Connection(slot)) = entry {
+            state.recent = slot;
+            if let Some((woken, confirm)) = self.input_expected(&mut state, now, slot, segment) {
+                drop(state);
+                woken.wake();
+                if confirm {
+                    self.ip.confirm(tuple.remote);
                 }
+                return self.wake_task();
             }
+        }
+        self.input_any(state, now, (hash, entry), tuple, segment, listeners);
+    }
+
+    /// A segment of a connection of which all is as it nearly always is: `None`,
+    /// with nothing changed, for any other.
+    #[inline]
+    fn input_expected(
+        &self,
+        state: &mut State<S>,
+        now: Instant,
+        slot: u32,
+        segment: &Segment<'_>,
+    ) -> Option<(Woken, bool)> {
+        if state.is_short_of_memory() {
+            return None;
+        }
+        let held = state.connections.get_mut(slot)?;
+        if !held.lent.is_empty() || held.owner == Owner::Listener {
+            return None;
+        }
+        let outcome = held.machine.handle_expected(now, segment)?;
+        let woken = held.wake_for(outcome.events);
+        let seconds = seconds(now);
+        let confirm = outcome.events.contains(Events::CONFIRMED) && held.seconds != seconds;
+        if confirm {
+            held.seconds = seconds;
+        }
+        if outcome.dropped.is_some() {
+            self.count_outcome(&outcome, None);
+        }
+        held.account(&mut state.bytes);
+        state.mark(slot);
+        Some((woken, confirm))
+    }
+
+    /// Any segment; with the hash of its tuple, and what is known of that.
+    #[inline(never)]
+    fn input_any<'l>(
+        &self,
+        mut state: RefMut<'_, State<S>>,
+        now: Instant,
+        (hash, entry): (u32, Option<Entry>),
+        tuple: &Tuple,
+        segment: &Segment<'_>,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
+        let next = match entry {
+            Some(Entry::Connection(slot)) => match self.in_backlog(&state, slot) {
+                Some(id) => Next::Backlog(id),
+                None if segment.control == Some(Control::Syn) && state.may_be_reopened(slot, segment) => {
+                    Next::SynAgain(slot)
+                }
+                None => self.input_connection(&mut state, now, slot, segment),
+            },
             Some(Entry::HalfOpen(slot)) => self.input_half_open(&mut state, now, slot, segment),
             Some(Entry::TimeWait(slot)) => self.input_time_wait(&mut state, now, slot, segment),
             None if segment.control == Some(Control::Syn) && segment.ack.is_none() => Next::Syn(None),
@@ -189,6 +245,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn count_trouble(&self, outcome: &Outcome, failure: Option<Failure>) {
         let counters = &self.counters;

@@ -81,6 +81,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         turn
     }
 
+    #[inline(never)]
     fn transmit_reply(&self, reply: &Reply) -> Turn {
         let (tuple, mut transmit) = (&reply.tuple, reply.transmit());
         let written = self.route(tuple).and_then(|path| {
@@ -97,6 +98,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         Turn::Done
     }
 
+    #[inline(never)]
     fn transmit_syn_ack(&self, now: Instant, slot: u32) -> Turn {
         let Some(half_open) = self.state.borrow().half_open.get(slot).copied() else { return Turn::Done };
         let tuple = half_open.tuple;

@@ -38,6 +38,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     /// A small entry takes the tuple over.
+    #[inline(never)]
     fn enter_time_wait(&self, state: &mut State<S>, slot: u32, entry: TimeWait) {
         if state.time_wait.len() >= state.time_wait.limit()
             && let Some(oldest) = state.time_wait_list.front()
@@ -58,6 +59,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// A connection that is over: segments find it no more, and it goes when
     /// nobody has it. What is returned is to be dropped after the borrow.
+    #[inline(never)]
     pub(super) fn retire(&self, state: &mut State<S>, now: Instant, slot: u32) -> Option<Woken> {
         state.timers.cancel(&mut state.connections, slot);
         state.connections.unlink(&mut state.dirty, slot);

@@ -11,6 +11,8 @@ use crate::storage::Storage;
 
 impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Does what is due at `now`, but for sending what comes of it.
+    #[cold]
+    #[inline(never)]
     pub(super) fn handle_timeouts(&self, now: Instant) {
         while let Some(woken) = self.handle_connection_timeout(now) {
             woken.wake();
@@ -84,13 +86,17 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     /// After a change of the own addresses: ends what has lost its own.
-    ///
-    /// Looks at every connection, once for each change.
+    #[inline]
     pub(super) fn check_addresses(&self) {
         let generation = self.ip.generation();
-        if self.generation.replace(generation) == generation {
-            return;
+        if self.generation.replace(generation) != generation {
+            self.forsake_what_lost_its_address();
         }
+    }
+
+    /// Looks at every connection.
+    #[cold]
+    fn forsake_what_lost_its_address(&self) {
         let end = self.state.borrow().connections.end();
         for slot in 0..end {
             let Some(local) = self.state.borrow().connections.get(slot).map(|held| held.tuple.local) else {
@@ -104,6 +110,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// Ends a connection whose address is gone: nothing can be said about it
     /// any more.
+    #[cold]
+    #[inline(never)]
     pub(super) fn forsake(&self, slot: u32) {
         let now = self.ip.now();
         let mut state = self.state.borrow_mut();
@@ -122,6 +130,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
     /// When memory is short: resets a connection that nobody owns any more,
     /// the next one that holds data. Looks at a few at a time.
+    #[cold]
+    #[inline(never)]
     pub(super) fn give_up_one(&self, state: &mut State<S>) {
         const LOOK_AT: u32 = 32;
         let end = state.connections.end();

@@ -58,12 +58,15 @@ impl<B: Bytes> SendQueue<B> {
 
     /// Queues as much as there is room for, with at most `limit` bytes in all,
     /// in memory that grows up to `memory` bytes.
+    #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8], limit: u32, memory: u32) -> usize {
         let room = limit.saturating_sub(self.len()) as usize;
         let bytes = bytes.get(..room).unwrap_or(bytes);
-        if self.ring.push_straight(bytes) {
-            return bytes.len();
-        }
+        if self.ring.push_straight(bytes) { bytes.len() } else { self.write_growing(bytes, memory) }
+    }
+
+    #[inline(never)]
+    fn write_growing(&mut self, bytes: &[u8], memory: u32) -> usize {
         let wanted = self.ring.len() + bytes.len();
         self.ring.reserve(wanted, memory as usize, self.ring.len());
         self.ring.push(bytes)

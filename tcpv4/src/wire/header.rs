@@ -115,7 +115,17 @@ pub fn emit<'b>(
     checksum: u16,
     buffer: &'b mut [u8],
 ) -> Option<&'b mut [u8]> {
-    let header_len = transmit.header_len();
+    emit_of_len(transmit, transmit.header_len(), ports, checksum, buffer)
+}
+
+/// The same for who knows the `header_len`.
+pub(crate) fn emit_of_len<'b>(
+    transmit: &Transmit,
+    header_len: usize,
+    ports: Ports,
+    checksum: u16,
+    buffer: &'b mut [u8],
+) -> Option<&'b mut [u8]> {
     let (head, data) = buffer.split_at_mut_checked(header_len)?;
     let (fixed, options) = head.split_at_mut_checked(HEADER_LEN)?;
     let control = match transmit.control {

@@ -3,6 +3,6 @@
 mod header;
 mod options;
 
-pub(crate) use header::nonzero;
 pub use header::{CHECKSUM_OFFSET, HEADER_LEN, HeaderError, Ports, emit, parse};
+pub(crate) use header::{emit_of_len, nonzero};
 pub use options::{MAX_SACK_BLOCKS, Options, SackBlock, SackBlocks, Timestamps};

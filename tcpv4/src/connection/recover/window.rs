@@ -52,6 +52,12 @@ impl<B: Backing> Recoverer<'_, B> {
             self.decay_window(now, news.outstanding);
             return;
         }
+        self.raise_window(now, news, limit);
+    }
+
+    /// Lets the congestion control have the window grow by `limit` bytes at most.
+    #[inline(never)]
+    fn raise_window(&mut self, now: Instant, news: &News, limit: u32) {
         self.busy.used = None;
         let ack = Ack {
             now,
