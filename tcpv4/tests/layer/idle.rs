@@ -16,7 +16,7 @@ const MOST: usize = 256;
 
 /// What the layer holds is measured, at every number of connections from 5000
 /// on: lists that grow in steps are emptiest right after a step. Slots come in
-/// pages of 64, which fewer connections would share.
+/// pages of 16, which fewer connections would share.
 #[test]
 fn an_idle_connection_is_small() {
     let mut limits = Limits::default();
