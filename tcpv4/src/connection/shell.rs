@@ -40,8 +40,8 @@ impl<B: Backing> Connection<B> {
     /// Those of [`write`](Self::write).
     pub(crate) fn lend_send(&mut self, most: usize) -> Result<Option<SendLoan<B>>, Failure> {
         self.check_writing()?;
-        let limit = self.send_limit();
-        let loan = self.busy.get_or_default().send.lend(most, limit);
+        let (limit, memory) = (self.send_limit(), self.send_memory());
+        let loan = self.busy.get_or_default().send.lend(most, limit, memory);
         self.flags.set(Flags::FULL, loan.is_none());
         Ok(loan)
     }

@@ -33,14 +33,16 @@ impl<B: Bytes> SendQueue<B> {
     }
 
     /// Makes room for some bytes more, at most `most` and with at most `limit`
-    /// in all, and takes the ring out, with the range behind its head that may
-    /// be written: in one piece. `None` when there is no room.
-    pub(crate) fn lend(&mut self, most: usize, limit: u32) -> Option<(Ring<B>, Range<usize>)> {
+    /// in all, in memory that grows up to `memory` bytes, and takes the ring out,
+    /// with the range behind its head that may be written: in one piece. `None`
+    /// when there is no room.
+    pub(crate) fn lend(&mut self, most: usize, limit: u32, memory: u32) -> Option<(Ring<B>, Range<usize>)> {
         let len = self.ring.len();
         let room = (limit.saturating_sub(self.len()) as usize).min(most);
         if room > 0 && self.ring.capacity() == len {
-            // Twice as much, which is how rings grow.
-            self.ring.reserve(len + room.min(len.max(FIRST_LOAN)), limit as usize, len);
+            // Twice as much, which is how rings grow; not up to the limit, which
+            // moves with what is under way: the ring would grow a little each time.
+            self.ring.reserve(len + room.min(len.max(FIRST_LOAN)), memory as usize, len);
         }
         let room = room.min(self.ring.free_in_one_piece());
         if room == 0 {
@@ -102,5 +104,23 @@ impl<B: Bytes> SendQueue<B> {
 
     pub(crate) fn into_bytes(mut self) -> B {
         self.ring.replace(B::default()).0
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loan_grows_the_ring_by_doubling_however_slowly_the_limit_moves() {
+        let mut queue = SendQueue::<alloc::boxed::Box<[u8]>>::default();
+        let mut capacities = alloc::vec::Vec::new();
+        for limit in (1000..300_000).step_by(1000) {
+            let (ring, free) = queue.lend(usize::MAX, limit, 1 << 20).unwrap();
+            queue.give_back(ring, free.len());
+            capacities.push(queue.capacity());
+        }
+        capacities.dedup();
+        assert_eq!(capacities, [2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144, 524_288]);
     }
 }
