@@ -6,6 +6,7 @@ mod receive;
 
 use core::cell::{Cell, RefCell};
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::task::{Poll, Waker};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,8 +23,16 @@ use crate::ioctl::{self, InterfaceRequest};
 use crate::open::{OpenError, Options};
 use crate::transmit::{Sent, Transmit};
 
-/// Frames handed up before the other tasks run.
+/// Frames handed up before the other tasks run; up to four times as many where
+/// they are [full](FULL) ones.
 pub const BATCH: usize = 64;
+
+/// Bytes of what is likely to be a full segment of a stream. Four of them count
+/// as one frame of a batch: one acknowledgement answers all that a batch brings,
+/// and each wakes the kernel's sender. Small frames want answers of their own, of
+/// which those above keep a bounded number, and large ones have joined dozens
+/// already.
+const FULL: RangeInclusive<usize> = 512..=2048;
 
 /// Full batches in a row after which timers wait no more for the device to be
 /// read: together more frames than its queue holds by default.

@@ -13,14 +13,16 @@ use os::unix::Unix;
 use support::{message, receive, send, tap};
 use traits::{Layer, Network, Payload, SendError, TxMeta};
 
-#[test]
-fn a_batch_is_bounded_and_the_others_run_between() {
+/// How many frames of `len` bytes were handed up whenever the others ran, until
+/// the last of `total`.
+fn batches(len: usize, total: usize) -> Vec<usize> {
     let os = Os::new_unix().unwrap();
     let (tap, far) = tap(&os);
     let (frames, batches) = (Cell::new(0), RefCell::new(Vec::new()));
-    let total = BATCH + 20;
+    // As much as every system lets it have, which is enough for 290 frames.
+    rustix::net::sockopt::set_socket_send_buffer_size(&far, 212_992).unwrap();
     for _ in 0..total {
-        send(&far, &message(0, 0, [0; 4], 60));
+        send(&far, &message(0, 0, [0; 4], len));
     }
     os.run(async {
         let listens = async { tap.listen(|_| frames.set(frames.get() + 1)).await.map(drop) };
@@ -34,7 +36,20 @@ fn a_batch_is_bounded_and_the_others_run_between() {
         os::race!(listens, others)
     })
     .unwrap();
-    assert_eq!(*batches.borrow(), [BATCH]);
+    batches.into_inner()
+}
+
+#[test]
+fn a_batch_is_bounded_and_the_others_run_between() {
+    assert_eq!(batches(60, BATCH + 20), [BATCH]);
+}
+
+#[test]
+fn a_batch_of_full_segments_is_four_times_as_long() {
+    assert_eq!(batches(512, BATCH + 20), []);
+    assert_eq!(batches(512, 4 * BATCH + 4), [4 * BATCH]);
+    assert_eq!(batches(2048, BATCH + 20), []);
+    assert_eq!(batches(2049, BATCH + 20), [BATCH]);
 }
 
 #[test]

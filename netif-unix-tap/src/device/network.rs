@@ -98,7 +98,8 @@ impl<R: Reactor> Network for Tap<R> {
         Ok(())
     }
 
-    /// Hands up to [`BATCH`](crate::BATCH) frames over, then yields; and after
+    /// Hands up to [`BATCH`](crate::BATCH) frames over (of 512 to 2,048 bytes
+    /// four times as many), then yields; and after
     /// the first, where the last frame had come alone, so that it is answered
     /// before the device is asked for another.
     ///
