@@ -113,7 +113,8 @@ struct Arguments {
     /// The tap does no work for the stack.
     #[arg(long)]
     no_offload: bool,
-    /// The reader looks at the data where it lies, without a copy.
+    /// The reader looks at the data where it lies, without a copy; on a tap, the
+    /// writer makes it where it is sent from.
     #[arg(long)]
     in_place: bool,
     /// One byte is under way at a time, on one connection after the other.

@@ -11,7 +11,7 @@ use fata::netif_unix_tap::{Options, Tap};
 use fata::os::race;
 use fata::os::unix::Unix;
 use fata::os::{self, Os};
-use fata::traits::{Datagram, Datagrams as _, Endpoint, Layer as _, SendError};
+use fata::traits::{Datagram, Datagrams as _, Endpoint, Layer as _, SendError, WakerSet};
 
 use super::tower::{self, Tower};
 use crate::meter::{Meter, Report};
@@ -19,6 +19,13 @@ use crate::tap::{CHUNK, DATAGRAM, KERNEL, MAC, PORT, Ready, SEGMENTS, STACK, TAP
 use crate::{Arguments, Row};
 
 type Device<'o> = Tap<&'o Os<Unix>>;
+
+/// The report of datagrams received, and who waits for it.
+#[derive(Default)]
+struct Done {
+    report: Cell<Option<Report>>,
+    waiting: WakerSet<1>,
+}
 
 pub(crate) fn run(arguments: &Arguments, ready: Ready) -> Result<Report> {
     let loops = os::unix::run(async |os: &Os<Unix>| {
@@ -30,12 +37,13 @@ pub(crate) fn run(arguments: &Arguments, ready: Ready) -> Result<Report> {
         let tower = Tower::new(&net, &below);
         // Made once the row begins to count.
         let meter = Cell::new(None);
-        let done = Cell::new(None);
+        let done = Done::default();
         let take = |datagram: Datagram<'_>| {
             black_box(datagram.payload);
             let kept = meter.take().unwrap_or_else(|| Meter::wall(arguments, 4096));
             if kept.add(1) {
-                done.set(Some(kept.report()));
+                done.report.set(Some(kept.report()));
+                done.waiting.wake();
             }
             meter.set(Some(kept));
         };
@@ -54,20 +62,17 @@ async fn row(
     arguments: &Arguments,
     os: &Os<Unix>,
     tower: &Tower<'_, '_, Device<'_>>,
-    done: &Cell<Option<Report>>,
+    done: &Done,
 ) -> Result<Report> {
     match arguments.row {
-        Row::TapSend => send(tower).await,
+        Row::TapSend => send(arguments, tower).await,
         Row::TapReceive => receive(arguments, tower).await,
         Row::TapRoundTrips => serve(tower, false).await,
         Row::TapConnect => serve(tower, true).await,
         Row::TapUdpReceive => {
-            poll_fn(|context| match done.take() {
-                Some(report) => Poll::Ready(Ok(report)),
-                None => {
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }
+            poll_fn(|context| {
+                done.waiting.register(context.waker());
+                done.report.take().map_or(Poll::Pending, |report| Poll::Ready(Ok(report)))
             })
             .await
         }
@@ -77,8 +82,17 @@ async fn row(
     }
 }
 
-async fn send(tower: &Tower<'_, '_, Device<'_>>) -> Result<Report> {
+async fn send(arguments: &Arguments, tower: &Tower<'_, '_, Device<'_>>) -> Result<Report> {
     let mut flow = tower.listener.accept(&tower.tcp).await;
+    if arguments.in_place {
+        loop {
+            flow.write_with(|room| {
+                room.fill(black_box(1));
+                (room.len(), ())
+            })
+            .await?;
+        }
+    }
     let source = vec![1; CHUNK];
     loop {
         flow.write_all(&source).await?;

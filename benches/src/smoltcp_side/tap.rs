@@ -147,7 +147,7 @@ pub(crate) fn run(arguments: &Arguments, ready: Ready) -> Result<Report> {
             let handle = host.listen(arguments.buffer, PORT)?;
             let _ = ready.send(());
             match arguments.row {
-                Row::TapSend => send(&mut host, handle),
+                Row::TapSend => send(arguments, &mut host, handle),
                 Row::TapReceive => receive(arguments, &mut host, handle),
                 _ => echo(&mut host, handle),
             }
@@ -158,13 +158,22 @@ pub(crate) fn run(arguments: &Arguments, ready: Ready) -> Result<Report> {
     }
 }
 
-fn send(host: &mut Host, handle: SocketHandle) -> Result<Report> {
+fn send(arguments: &Arguments, host: &mut Host, handle: SocketHandle) -> Result<Report> {
     let source = vec![1; CHUNK];
+    let fill = |room: &mut [u8]| {
+        room.fill(black_box(1));
+        (room.len(), room.len())
+    };
     loop {
         let changed = host.poll();
         let socket = host.tcp(handle);
         let mut wrote = false;
-        while socket.can_send() && socket.send_slice(black_box(&source)).is_ok_and(|len| len > 0) {
+        while socket.can_send() {
+            let sent =
+                if arguments.in_place { socket.send(fill) } else { socket.send_slice(black_box(&source)) };
+            if !sent.is_ok_and(|len| len > 0) {
+                break;
+            }
             wrote = true;
         }
         if !changed && !wrote {

@@ -124,6 +124,13 @@ pub(super) const ROWS: &[Row] = &[
         ..TAP_BULK
     },
     Row {
+        name: "tap-send-in-place",
+        arguments: &["--row", "tap-send", "--in-place"],
+        sides: &[FATA, SMOLTCP_LARGE, RAW],
+        note: "the device as in the row above; the writers of both stacks fill what is sent, the device's frame is made once",
+        ..TAP_BULK
+    },
+    Row {
         name: "tap-receive",
         arguments: &["--row", "tap-receive"],
         aim_rival: Some(1.2),
