@@ -134,7 +134,6 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
     }
 
     /// Does all that is due, and returns when to look again.
-    #[cold]
     #[inline(never)]
     fn do_due(&self, now: Instant, waker: &Waker) -> Instant {
         let mut retry = RETRY_TIME;

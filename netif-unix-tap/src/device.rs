@@ -24,7 +24,7 @@ use crate::open::{OpenError, Options};
 use crate::transmit::{Sent, Transmit};
 
 /// Frames handed up before the other tasks run; up to four times as many where
-/// they are [full](FULL) ones.
+/// they are full ones, of 512 to 2,048 bytes.
 pub const BATCH: usize = 64;
 
 /// Bytes of what is likely to be a full segment of a stream. Four of them count

@@ -20,9 +20,6 @@ fn sleeps() -> u64 {
 fn wakes_from_a_thread(limit: Duration) -> u64 {
     let os = Os::new_unix().unwrap();
     os.set_busy_poll(limit);
-    // A wait that is over within the limit, and one that looks for its deadline.
-    os.run(os.sleep(Duration::from_millis(1)));
-    os.run(os.sleep(Duration::from_millis(1)));
     let count = Arc::new(AtomicU32::new(0));
     let mut thread = None;
     let before = sleeps();
@@ -49,5 +46,19 @@ fn a_wait_that_looks_sees_what_one_that_sleeps_is_woken_by() {
     let looking = wakes_from_a_thread(Duration::from_secs(3600));
     assert!(looking < 10, "slept {looking} times");
     let sleeping = wakes_from_a_thread(Duration::ZERO);
-    assert!(sleeping >= 40, "slept {sleeping} times");
+    // Some may come together, where this thread was held up.
+    assert!(sleeping >= 20, "slept {sleeping} times");
+}
+
+/// What is due at a known time is no news to look for.
+#[test]
+fn a_deadline_is_slept_for() {
+    let os = Os::new_unix().unwrap();
+    os.set_busy_poll(Duration::from_secs(3600));
+    let before = sleeps();
+    for _ in 0..20 {
+        os.run(os.sleep(Duration::from_millis(1)));
+    }
+    let slept = sleeps() - before;
+    assert!(slept >= 20, "slept {slept} times");
 }

@@ -123,7 +123,7 @@ impl Storage for Heap {
     }
 }
 
-/// Replies in [`Memory`] that names no number: a batch of a Linux tap.
+/// Replies in [`Memory`] that names no number: a batch of small frames of a Linux tap.
 pub const FIXED_REPLIES: usize = 64;
 
 /// Memory for `SLOTS` connections, each with `BYTES` bytes for data and lists

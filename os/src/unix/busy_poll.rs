@@ -63,9 +63,10 @@ impl BusyPoll {
         }
     }
 
-    /// It has found something while it looked.
+    /// It has found something while it looked: that forgives one miss. News that
+    /// comes in bursts would have each burst end with a miss of its own.
     pub(super) fn found(&self) {
-        self.misses.set(0);
+        self.misses.set(self.misses.get().saturating_sub(1));
     }
 
     /// It has found nothing, and sleeps.
@@ -137,6 +138,16 @@ mod tests {
         assert!((900..=1010).contains(&late), "{late} of 65,000");
         // And comes back to it.
         assert!(wait(&poll, 1000, SHORT, false) > 900);
+    }
+
+    #[test]
+    fn one_find_does_not_make_up_for_many_misses() {
+        let poll = BusyPoll::new();
+        assert!(wait(&poll, 1_000, SHORT, true) < 25);
+        while poll.looks_for(SHORT).is_none() {}
+        poll.found();
+        // One more in vain, and it pauses nearly as long as before.
+        assert!(wait(&poll, 60, SHORT, true) <= 2);
     }
 
     #[test]

@@ -224,24 +224,26 @@ impl Unix {
     }
 
     fn look_and_sleep(&self, wait: Wait, since: Instant) -> rustix::io::Result<()> {
-        let mut left = match wait {
-            Wait::Until(deadline) => deadline.duration_since(since),
-            Wait::Poll | Wait::Forever => Duration::MAX,
+        let deadline = match wait {
+            Wait::Until(deadline) => deadline,
+            Wait::Poll | Wait::Forever => Instant::MAX,
         };
-        if let Some(most) = self.busy_poll.looks_for(since.duration_since(self.awake_since.get())) {
-            if self.look(since, most.min(left))? {
+        // What is due within the limit anyhow is slept for.
+        let looks_for = self.busy_poll.looks_for(since.duration_since(self.awake_since.get()));
+        if let Some(most) = looks_for.filter(|most| deadline.duration_since(since) > *most) {
+            if self.look(since, most)? {
                 self.busy_poll.found();
                 return Ok(());
             }
-            if left <= most {
-                return Ok(());
-            }
             self.busy_poll.missed();
-            left -= most;
         }
-        // Longer than the system's range is as good as for ever.
-        self.collect(Timespec::try_from(left).ok())?;
-        self.busy_poll.slept(self.now().duration_since(since));
+        // From now on: looking may have taken longer than it was to, where the
+        // processor was taken away. Longer than the system's range is as good as for ever.
+        let left = deadline.duration_since(self.now());
+        self.collect(Timespec::try_from(left).ok().filter(|_| deadline != Instant::MAX))?;
+        // Of a deadline that has passed there was no news to see.
+        let after = self.now().duration_since(since);
+        self.busy_poll.slept(if self.events.borrow().is_empty() { Duration::MAX } else { after });
         Ok(())
     }
 

@@ -85,7 +85,8 @@ impl Os<Unix> {
     /// To fall asleep and be woken takes longer than many an answer, above all
     /// on a virtual machine. A wait looks only after one that was over within
     /// this time, and seldom where looking was in vain; so a loop with nothing to
-    /// do, or with something every millisecond, takes no more of its processor.
+    /// do, or with one thing every millisecond, takes no more of its processor. With
+    /// several in a burst, looking after the last of them may be in vain.
     pub fn set_busy_poll(&self, limit: Duration) {
         self.bottom().set_busy_poll(limit);
     }

@@ -17,7 +17,6 @@ use crate::recovery::{Phase, Prior, RttEstimator, Watch};
 
 impl<B: Backing> Connection<B> {
     /// Takes what an acknowledgement told.
-    #[cold]
     #[inline(never)]
     pub(super) fn recover(&mut self, now: Instant, news: &News) {
         self.take_rtt(now, news);

@@ -114,6 +114,19 @@ impl<S: Storage> Held<S> {
         Woken { reader, writer: if wakes { self.writer.take() } else { None } }
     }
 
+    /// Whether the layer below is to be told that the path works: once a second at
+    /// most, but for a connection that waits to be accepted.
+    #[inline]
+    pub(crate) fn is_to_confirm(&mut self, now: Instant, events: Events) -> bool {
+        let seconds = seconds(now);
+        let waits = self.owner == Owner::Listener;
+        let confirms = events.contains(Events::CONFIRMED) && (waits || self.seconds != seconds);
+        if confirms && !waits {
+            self.seconds = seconds;
+        }
+        confirms
+    }
+
     /// Counts what it holds by now among the `bytes` of all.
     #[inline]
     pub(crate) fn account(&mut self, bytes: &mut usize) {

@@ -4,7 +4,7 @@ use core::cell::RefMut;
 
 use traits::{Cast, Inbound, Instant, Ip, Packet};
 
-use super::held::{Woken, seconds};
+use super::held::Woken;
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open;
@@ -120,11 +120,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         }
         let outcome = held.machine.handle_expected(now, segment)?;
         let woken = held.wake_for(outcome.events);
-        let seconds = seconds(now);
-        let confirm = outcome.events.contains(Events::CONFIRMED) && held.seconds != seconds;
-        if confirm {
-            held.seconds = seconds;
-        }
+        let confirm = held.is_to_confirm(now, outcome.events);
         if outcome.dropped.is_some() {
             self.count_outcome(&outcome, None);
         }
@@ -222,12 +218,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         };
         let outcome = held.machine.handle_segment(now, segment);
         let woken = held.wake_for(outcome.events);
-        let seconds = seconds(now);
-        let waits = held.owner == Owner::Listener;
-        let confirm = outcome.events.contains(Events::CONFIRMED) && (waits || held.seconds != seconds);
-        if confirm && !waits {
-            held.seconds = seconds;
-        }
+        let confirm = held.is_to_confirm(now, outcome.events);
         let tuple = held.tuple;
         self.count_outcome(&outcome, held.machine.failure());
         held.account(&mut state.bytes);

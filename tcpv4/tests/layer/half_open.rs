@@ -71,7 +71,7 @@ on_both! {
         assert_eq!((speak(net), net.a().usage().half_open), (vec![], 1));
     }
 
-    /// A tap hands up 64 frames in one go: all are answered, with an entry, a
+    /// A tap hands up 64 small frames in one go: all are answered, with an entry, a
     /// cookie or a reset.
     fn a_batch_is_answered_whole(net) {
         let listener = Listener::<4>::with_capacity();
