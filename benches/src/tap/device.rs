@@ -3,8 +3,10 @@
 
 use core::future::{Future, pending};
 use core::task::{Poll, Waker};
+use core::time::Duration;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant as Start;
 
 use anyhow::{Result, anyhow};
 use fata::netif_unix_tap::{Options, Tap};
@@ -14,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::{MAC, TAP, offload};
-use crate::Arguments;
+use crate::{Arguments, Row};
 
 /// Bytes of the header before each frame.
 pub(crate) const HEADER: usize = 10;
@@ -27,13 +29,22 @@ pub(crate) struct Device {
     /// Whether each frame has a header.
     pub(crate) header: bool,
     spinning: bool,
+    looks: Duration,
 }
+
+/// For how long a side of a row that waits for one answer after the other looks for
+/// it before it sleeps: as long as this project's loop does at most.
+const LOOKS: Duration = Duration::from_micros(100);
 
 impl Device {
     pub(crate) fn open(arguments: &Arguments) -> Result<Self> {
         let options = Options::new().mac(MAC).offload(offload(arguments)).vnet_header(!arguments.no_offload);
         let tap = options.open(Nobody, TAP).map_err(|error| anyhow!("{error}"))?;
-        Ok(Self { tap, header: !arguments.no_offload, spinning: arguments.spin })
+        let looks = match arguments.row {
+            Row::TapRoundTrips | Row::TapConnect => LOOKS,
+            _ => Duration::ZERO,
+        };
+        Ok(Self { tap, header: !arguments.no_offload, spinning: arguments.spin, looks })
     }
 
     /// Bytes before each frame.
@@ -54,12 +65,20 @@ impl Device {
     }
 
     /// Waits for a frame, at most so long; does not when spinning.
-    pub(crate) fn wait(&self, most: Option<core::time::Duration>) {
+    pub(crate) fn wait(&self, most: Option<Duration>) {
         if self.spinning {
             return;
         }
-        let timeout = most.and_then(|most| Timespec::try_from(most).ok());
-        let _ = poll(&mut [PollFd::new(&self.tap, PollFlags::IN)], timeout.as_ref());
+        let tap = &mut [PollFd::new(&self.tap, PollFlags::IN)];
+        let since = Start::now();
+        let looks = most.map_or(self.looks, |most| most.min(self.looks));
+        while since.elapsed() < looks {
+            if poll(tap, Some(&Timespec::default())) != Ok(0) {
+                return;
+            }
+        }
+        let timeout = most.and_then(|most| Timespec::try_from(most.saturating_sub(looks)).ok());
+        let _ = poll(tap, timeout.as_ref());
     }
 }
 
