@@ -40,10 +40,12 @@ impl<S: Storage> Held<S> {
         }
     }
 
-    /// Whether the task has to know that something was read: only if the peer is
-    /// to be told, or the connection is over with that.
+    /// Something was read: counts what it holds by now among the `bytes` of all.
+    /// Whether the task has to know: only if the peer is to be told, or the
+    /// connection is over with that.
     #[inline]
-    fn is_changed_by_reading(&self) -> bool {
+    fn was_read(&mut self, bytes: &mut usize) -> bool {
+        self.account(bytes);
         self.machine.is_ack_due() || (self.indexed && self.machine.time_wait().is_some())
     }
 
@@ -122,9 +124,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         };
         let count = held.machine.read(now, buffer);
         if count > 0 {
-            held.account(&mut state_ref.bytes);
-            if held.is_changed_by_reading() {
-                self.changed(state, id);
+            if held.was_read(&mut state_ref.bytes) {
+                self.accounted(state, id);
             }
             return Poll::Ready(Ok(count));
         }
@@ -161,9 +162,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     pub(super) fn was_read(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
         let state_ref = &mut *state;
         let Some(held) = state_ref.connections.get_if(id.slot, id.generation) else { return };
-        held.account(&mut state_ref.bytes);
-        if held.is_changed_by_reading() {
-            self.changed(state, id);
+        if held.was_read(&mut state_ref.bytes) {
+            self.accounted(state, id);
         }
     }
 
@@ -215,9 +215,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             Err(failure) => return Poll::Ready(Err(failure.flow_error())),
             Ok(Some(done)) => {
                 held.account(&mut state_ref.bytes);
-                state.mark(id.slot);
-                drop(state);
-                self.wake_tasks();
+                self.accounted(state, id);
                 return Poll::Ready(Ok(done));
             }
             Ok(None) => {}

@@ -257,14 +257,14 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// A user of a connection has changed something: the task looks at it.
     pub(crate) fn changed(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
         state.account(id.slot);
-        state.mark(id.slot);
-        drop(state);
-        self.wake_tasks();
+        self.accounted(state, id);
     }
 
-    /// Wakes the tasks that transmit.
+    /// The same where it was counted what the connection holds by now.
     #[inline]
-    pub(crate) fn wake_tasks(&self) {
+    pub(crate) fn accounted(&self, mut state: RefMut<'_, State<S>>, id: ConnectionId) {
+        state.mark(id.slot);
+        drop(state);
         self.tasks.wake();
     }
 
