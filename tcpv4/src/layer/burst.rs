@@ -61,6 +61,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
                 Err(error) => refused = Some(error),
             }
         }
+        if path == Err(SendError::NoAddress) {
+            self.forsake(speaker.id.slot);
+            return Turn::Done;
+        }
         self.transmit_burst(now, speaker, path, segment, refused)
     }
 
@@ -89,13 +93,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         mut refused: Option<SendError>,
     ) -> Turn {
         let &Speaker { id, tuple, .. } = speaker;
-        if path == Err(SendError::NoAddress) {
-            self.forsake(id.slot);
-            return Turn::Done;
-        }
         let mut large = true;
-        let mut is_sent = false;
-        let mut has_sent = false;
+        let (mut is_sent, mut has_sent) = (false, false);
         let mut left = BURST;
         while left > 0 {
             if refused.is_none() {
