@@ -100,10 +100,14 @@ pub(crate) fn run(shell: &Shell, arguments: &Arguments) -> Result<()> {
     lines.for_each(|line| eprintln!("{}", line.trim_end()));
     eprintln!("xen: {:.0} s from the machine's start to its end", start.elapsed().as_secs_f32());
     if booted.is_err() {
-        let lines: Vec<_> = log.lines().collect();
+        // Xen tells of each register of a guest that begins.
+        let lines: Vec<_> = log.lines().filter(|line| !line.starts_with("(XEN) HVM")).collect();
         lines.iter().skip(lines.len().saturating_sub(150)).for_each(|line| eprintln!("  {}", line.trim_end()));
+        // What failed stands last, where it is looked for.
+        let failed = log.lines().filter(|line| line.contains("XEN-TEST:") && line.contains("FAILED"));
+        let failed: Vec<_> = failed.map(str::trim_end).collect();
+        bail!("{}\nthe log is {}", failed.join("\n"), folder.join("log").display());
     }
-    ensure!(booted.is_ok(), "the log is {}", folder.join("log").display());
     if counts {
         xen_figures::report(shell, &folder)?;
     }
