@@ -50,6 +50,7 @@ mod recorder;
 mod recording;
 mod renumber;
 mod replay;
+mod side;
 mod summary;
 
 pub use capture::Capture;
@@ -58,5 +59,6 @@ pub use player::Player;
 pub use recorder::{CaptureStatistics, Format, Recorder};
 pub use recording::{Direction, ReadError, Recorded, Recording};
 pub use renumber::Renumber;
-pub use replay::{Replay, Sent, Side};
+pub use replay::{Replay, Sent};
+pub use side::Side;
 pub use summary::summary;
