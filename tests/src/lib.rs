@@ -5,6 +5,7 @@ pub mod hostile;
 pub mod lab;
 pub mod paced;
 pub mod remarks;
+pub mod standstill;
 
 /// What tshark is asked for the frames of a capture that `filter` lets through,
 /// checksums verified.

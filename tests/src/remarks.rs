@@ -48,8 +48,9 @@ const fn patience(by_stack: bool) -> Duration {
 /// sooner.
 const DELAYED: Duration = Duration::from_millis(40);
 
-/// How long after a needless segment the word comes that it was.
-const ANSWER: Duration = Duration::from_millis(250);
+/// How long after a needless segment the word comes that it was, at the latest: who says
+/// it may be without a core for long.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// What a capture comes to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -96,7 +96,7 @@ impl Daemon {
     /// When it does not.
     pub fn stop(mut self) -> Result<()> {
         run("kill", &["-TERM", &self.0.id().to_string()])?;
-        wait(&mut self.0, Duration::from_secs(10)).context("does not end when asked")?;
+        wait(&mut self.0, Duration::from_secs(60)).context("does not end when asked")?;
         Ok(())
     }
 
@@ -158,6 +158,8 @@ impl Folder {
     /// When it can't be made.
     pub fn new(name: &str) -> Result<Self> {
         let path = env::temp_dir().join(format!("fata-{}-{name}", std::process::id()));
+        // Of a process of that number that was ended.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path)?;
         Ok(Self(path))
     }

@@ -1,14 +1,23 @@
 //! What passes the tap, for an independent eye to look at.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::{Daemon, Scratch, TAP, run};
+use super::{Daemon, KERNEL, Scratch, TAP, run};
+
+/// What the kernel says last, to everybody: once that is written, all before it is.
+const LAST: &[u8] = b"the recording ends here";
+/// To whom: a port that discards what comes (RFC 863).
+const DISCARD: u16 = 9;
+/// How long tcpdump may take to begin, and to write what it has heard.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A recording under way.
 pub struct Recorder {
@@ -32,26 +41,47 @@ impl Recorder {
         let mut arguments = vec!["-i", TAP, "-n", "-q", "-U", "--immediate-mode", "-B", "65536", "-s", "2048"];
         arguments.extend(["-Z", "root", "-w", file.path()]);
         let tcpdump = Daemon::start("tcpdump", &arguments)?;
-        let start = Instant::now();
         // It writes the file's header once it listens.
-        while fs::metadata(file.path()).map_or(0, |file| file.len()) < 24 {
-            ensure!(start.elapsed() < Duration::from_secs(20), "tcpdump does not begin");
-            thread::sleep(Duration::from_millis(10));
-        }
+        until("tcpdump does not begin", || Ok(fs::metadata(file.path()).map_or(0, |file| file.len()) >= 24))?;
         Ok(Self { file, tcpdump })
     }
 
-    /// Ends the recording.
+    /// Ends the recording, a little later, with a datagram from the kernel to
+    /// everybody.
     ///
     /// # Errors
     ///
-    /// When tcpdump does not end.
+    /// When tcpdump does not end, or does not write what it has heard.
     pub fn stop(self) -> Result<Recording> {
-        // The kernel hands frames to tcpdump a little later.
+        // Whatever somebody says without need comes after that.
         thread::sleep(Duration::from_millis(300));
+        let socket = UdpSocket::bind(("0.0.0.0", 0))?;
+        socket.set_broadcast(true)?;
+        socket.send_to(LAST, (KERNEL.broadcast().context("a link for one")?, DISCARD))?;
+        until("tcpdump does not write what it has heard", || self.has_last())?;
         self.tcpdump.stop()?;
         Ok(Recording(self.file))
     }
+
+    /// Whether what was said last is written.
+    fn has_last(&self) -> Result<bool> {
+        let mut file = File::open(self.file.path())?;
+        let len = file.metadata()?.len();
+        file.seek(SeekFrom::Start(len.saturating_sub(4096)))?;
+        let mut end = Vec::new();
+        file.read_to_end(&mut end)?;
+        Ok(end.windows(LAST.len()).any(|bytes| bytes == LAST))
+    }
+}
+
+/// Waits until it is so, and fails with `otherwise` where that takes too long.
+fn until(otherwise: &'static str, is: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !is()? {
+        ensure!(start.elapsed() < PATIENCE, otherwise);
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 impl Recording {

@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use fata::netif_unix_tap::{Options, Tap, setup};
 use fata::os::{self, Os, unix::Unix};
 use fata::prelude::*;
-use fata::traits::{MacAddr, TxMeta};
+use fata::traits::{EtherType, MacAddr, TxMeta};
 use rustix::event::{self, PollFd, PollFlags, Timespec};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 use tests::frames::PEER_MAC;
@@ -22,6 +23,15 @@ use crate::{HOST, LISTENED, PAUSE, PEER};
 
 /// Dialogues side by side.
 const SIDE_BY_SIDE: usize = 250;
+
+/// So many of them say something before what the kernel says is read: it has room for
+/// some 500 frames.
+const READ_AFTER: usize = 25;
+
+/// So many steps together may take so much longer than their pauses: the kernel sends
+/// again what is not acknowledged for 260 ms.
+const TOGETHER: usize = 3;
+const HELD_UP: Duration = Duration::from_millis(60);
 
 /// What it answered, dialogue by dialogue and step by step.
 pub(crate) fn play(dialogues: &[Dialogue]) -> Result<Vec<Vec<Vec<Said>>>> {
@@ -41,11 +51,19 @@ pub(crate) fn play(dialogues: &[Dialogue]) -> Result<Vec<Vec<Vec<Said>>>> {
         let hear = net.listen(|frame| heard.borrow_mut().push(frame.bytes.to_vec()));
         let talk = async {
             let mut answers = Vec::new();
-            let mut port = 1024;
+            let mut port: u16 = 1024;
             for some in dialogues.chunks(SIDE_BY_SIDE) {
-                let talks = some.iter().zip(port..).map(|(dialogue, port)| Talk::new(mac, port, dialogue));
-                answers.extend(Room { os, net: &net, heard: &heard, talks: talks.collect() }.play().await?);
-                port += SIDE_BY_SIDE as u16;
+                // Others, where the kernel may have said something of itself in between.
+                loop {
+                    let talks = some.iter().zip(port..).map(|(dialogue, port)| Talk::new(mac, port, dialogue));
+                    let room = Room { os, net: &net, heard: &heard, talks: talks.collect() };
+                    port =
+                        port.checked_add(SIDE_BY_SIDE as u16).context("the machine stands still too often")?;
+                    if let Some(played) = room.play().await? {
+                        answers.extend(played);
+                        break;
+                    }
+                }
             }
             anyhow::Ok(answers)
         };
@@ -100,16 +118,24 @@ struct Room<'r, 'd> {
 }
 
 impl Room<'_, '_> {
-    async fn play(mut self) -> Result<Vec<Vec<Vec<Said>>>> {
+    /// What the kernel answered; `None` if steps took so long that its timers may have
+    /// had a say.
+    async fn play(mut self) -> Result<Option<Vec<Vec<Vec<Said>>>>> {
+        // What the kernel says to the end of those before takes the room of what it says next.
+        self.listen_to_the_end().await;
         let listener = TcpListener::bind((HOST, LISTENED))?;
         // Twice: the first one is for 128 that nobody accepts.
         net::listen(&listener, 4096)?;
         listener.set_nonblocking(true)?;
         let mut accepted = BTreeMap::new();
         let steps = self.talks.iter().map(|talk| talk.dialogue.steps.len()).max().unwrap_or(0);
+        let mut began = [Instant::now(); TOGETHER];
         for step in 0..steps {
             self.hear();
             for at in 0..self.talks.len() {
+                if at % READ_AFTER == 0 {
+                    self.listen_to_the_end().await;
+                }
                 let talk = &mut self.talks[at];
                 let Some(step) = talk.dialogue.steps.get(step) else { continue };
                 match *step {
@@ -128,13 +154,23 @@ impl Room<'_, '_> {
                     }
                 }
             }
+            if !self.is_taken().await? {
+                return Ok(None);
+            }
             self.os.sleep(PAUSE).await;
+            self.listen_to_the_end().await;
             self.hear();
             for talk in &mut self.talks {
                 talk.has_connected |= talk.flow.as_ref().is_some_and(is_open);
             }
+            let now = Instant::now();
+            if now - began[0] > PAUSE * TOGETHER as u32 + HELD_UP {
+                return Ok(None);
+            }
+            began.rotate_left(1);
+            began[TOGETHER - 1] = now;
         }
-        Ok(self.talks.into_iter().map(|talk| talk.answers).collect())
+        Ok(Some(self.talks.into_iter().map(|talk| talk.answers).collect()))
     }
 
     async fn write(&self, frame: Vec<u8>) -> Result<()> {
@@ -148,6 +184,32 @@ impl Room<'_, '_> {
                 Ok(()) => return Ok(()),
                 Err(fata::traits::SendError::Full) => self.os.sleep(PAUSE / 20).await,
                 Err(error) => return Err(anyhow!("{error:?}")),
+            }
+        }
+    }
+
+    /// Whether the kernel has soon taken what was written, which is when it says its
+    /// address to who asks for that last.
+    async fn is_taken(&self) -> Result<bool> {
+        let Some(question) = self.talks.first().map(|talk| talk.peer.introduce()) else { return Ok(true) };
+        self.write(question).await?;
+        let is_answer = |frame: &Vec<u8>| frame[12..14] == EtherType::ARP.0.to_be_bytes();
+        for _ in 0..HELD_UP.as_millis() {
+            if self.heard.borrow().iter().any(is_answer) {
+                return Ok(true);
+            }
+            self.os.sleep(Duration::from_millis(1)).await;
+        }
+        Ok(false)
+    }
+
+    /// Lets the device hand over what it has.
+    async fn listen_to_the_end(&self) {
+        let mut known = usize::MAX;
+        while known != self.heard.borrow().len() {
+            known = self.heard.borrow().len();
+            for _ in 0..3 {
+                os::yield_now().await;
             }
         }
     }
@@ -205,7 +267,7 @@ impl Talk<'_> {
             Act::Shutdown => drop(flow.shutdown(Shutdown::Write)),
             Act::Close => self.flow = None,
             Act::Abort => {
-                sockopt::set_socket_linger(&*flow, Some(std::time::Duration::ZERO))?;
+                sockopt::set_socket_linger(&*flow, Some(Duration::ZERO))?;
                 self.flow = None;
             }
         }

@@ -10,6 +10,7 @@ use fata::prelude::Time;
 use fata::traits::Offload;
 use tests::lab::{self, Recorder, Recording, Setting, TAP, run};
 use tests::remarks::{Judgement, Remark, Segment, judge};
+use tests::standstill::{WATCH, Watch};
 
 use crate::outgoing::{self, BulkServer, Netcat, Shell};
 use crate::{icmp, tcp, udp};
@@ -53,6 +54,7 @@ pub(crate) fn clean() -> Result<()> {
         outgoing::to_netcat(os, tcp, LEN).await
     })?;
     let recorder = Recorder::start()?;
+    let watch = Watch::start()?;
     for size in ["0", "56", "4000", "65507"] {
         run("ping", &["-q", "-c", "3", "-i", "0.01", "-s", size, "10.0.0.2"])?;
     }
@@ -70,12 +72,13 @@ pub(crate) fn clean() -> Result<()> {
     shell.serve(ROUNDS)?;
     netcat.check()?;
     client.recv_timeout(Duration::from_secs(30))??;
+    let held_up = held_up()? + watch.stop();
     let recording = recorder.stop()?;
-    look(&recording).with_context(|| format!("see {:?}", recording.keep("wrong")))
+    look(&recording, held_up).with_context(|| format!("see {:?}", recording.keep("wrong")))
 }
 
 /// Everything is there, and nothing of it is wrong.
-fn look(recording: &Recording) -> Result<()> {
+fn look(recording: &Recording, held_up: Duration) -> Result<()> {
     let parts = [
         ("the largest ping", "icmp.type == 0 && data.len == 65499"),
         ("the largest datagram", "udp.srcport == 7 && udp.length == 65515"),
@@ -103,7 +106,6 @@ fn look(recording: &Recording) -> Result<()> {
     ensure!(unexplained.is_empty(), "frames {unexplained:?} have no reason:\n{wrong}");
     // One for each line typed at most.
     ensure!(delayed <= ROUNDS, "{delayed} probes for delayed acknowledgements:\n{wrong}");
-    let held_up = Duration::from_secs_f64(held_up()?);
     ensure!(waited <= held_up, "silent for {waited:?}, held up for {held_up:?} only:\n{wrong}");
     Ok(())
 }
@@ -152,13 +154,17 @@ fn segments(recording: &Recording, filter: &str) -> Result<(Vec<Segment>, usize)
     Ok((segments, wrong.len() - remarks))
 }
 
-/// How many seconds this process was ready to run and had no core to run on:
-/// while others had it, the stack could not answer.
-fn held_up() -> Result<f64> {
-    let mut nanos = 0.0;
+/// How long this process was ready to run and had no core to run on: while others
+/// had it, the stack could not answer. Who watches counts for himself.
+fn held_up() -> Result<Duration> {
+    let mut nanos = 0;
     for thread in fs::read_dir("/proc/self/task")? {
-        let statistics = fs::read_to_string(thread?.path().join("schedstat"))?;
-        nanos += statistics.split_whitespace().nth(1).context("no second number")?.parse::<f64>()?;
+        let thread = thread?.path();
+        if fs::read_to_string(thread.join("comm"))?.starts_with(WATCH) {
+            continue;
+        }
+        let statistics = fs::read_to_string(thread.join("schedstat"))?;
+        nanos += statistics.split_whitespace().nth(1).context("no second number")?.parse::<u64>()?;
     }
-    Ok(nanos / 1e9)
+    Ok(Duration::from_nanos(nanos))
 }

@@ -224,7 +224,7 @@ pub(crate) async fn to_netcat<N: Network>(os: &Os<Unix>, tcp: &Connections<'_, N
     let flow = loop {
         match tcp.create_connection(kernel(NETCAT_PORT)).await {
             Ok(flow) => break flow,
-            Err(error) => ensure!(tries < 100, "{error}"),
+            Err(error) => ensure!(tries < 1500, "{error}"),
         }
         tries += 1;
         os.sleep(Duration::from_millis(20)).await;

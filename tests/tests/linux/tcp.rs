@@ -116,7 +116,7 @@ pub(crate) fn ping_pong() -> Result<()> {
 pub(crate) fn to_and_fro(rounds: usize) -> Result<()> {
     let mut flow = TcpStream::connect((STACK, ECHO))?;
     flow.set_nodelay(true)?;
-    flow.set_read_timeout(Some(Duration::from_secs(5)))?;
+    flow.set_read_timeout(Some(Duration::from_secs(30)))?;
     for round in 0..rounds {
         let sent: Vec<u8> = (0..1 + round % 40).map(|i| (round + i) as u8).collect();
         flow.write_all(&sent)?;
@@ -160,7 +160,7 @@ pub(crate) fn digest_of(path: &str) -> Result<String> {
 pub(crate) fn closed() -> Result<()> {
     lab::start(Setting::default())?;
     let address = SocketAddrV4::new(STACK, 4711);
-    let error = TcpStream::connect_timeout(&address.into(), Duration::from_secs(5)).err();
+    let error = TcpStream::connect_timeout(&address.into(), Duration::from_secs(30)).err();
     let kind = error.map(|error| error.kind());
     ensure!(kind == Some(std::io::ErrorKind::ConnectionRefused), "{kind:?}");
     Ok(())

@@ -10,7 +10,7 @@ use tests::lab::{self, ECHO, STACK, Setting};
 fn socket(port: u16) -> Result<UdpSocket> {
     let socket = UdpSocket::bind(("10.0.0.1", 0))?;
     socket.connect((STACK, port))?;
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(30)))?;
     Ok(socket)
 }
 

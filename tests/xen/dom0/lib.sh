@@ -22,6 +22,19 @@ answers() {
     for try in $(seq 60); do ping -c 1 -W 1 "$1" > /dev/null && return 0; done
     fail "$1 does not answer"
 }
+# echoes ADDRESS COUNT OPTION...: as many echoes, none of which is lost; counted by
+# Linux, since for the last one ping waits no longer than a second, and the emulated
+# machine stands still for longer now and then.
+echoes() {
+    local address=$1 count=$2 before try; shift 2
+    before=$(echo_replies)
+    ping -q -c "$count" "$@" "$address" | grep "^$count packets transmitted" || fail "no echoes"
+    for try in $(seq 300); do [ $(($(echo_replies) - before)) -ge "$count" ] && return 0; sleep 0.1; done
+    fail "$(($(echo_replies) - before)) of $count echoes came back"
+}
+echo_replies() {
+    awk '$1 == "Icmp:" { if (at) print $at; else for (i = 1; i <= NF; i++) if ($i == "InEchoReps") at = i }' /proc/net/snmp
+}
 # Asks guests to end, and waits until they are gone: so is then the process that xl
 # leaves behind to look after each. Starting xl again and again to look takes longer
 # than all else.
@@ -55,15 +68,28 @@ crash() {
 log() { cat "/var/log/xen/console/guest-$1.log"; }
 # Seconds of processor time that a guest has used.
 used() { xl list "$1" | awk 'NR == 2 { print $6 }'; }
+# That a guest that has nothing to do uses no processor for 5 s, one time of four: the
+# time for which the emulator stands still counts as the guest's.
+idle() {
+    local before after try
+    for try in 1 2 3 4; do
+        before=$(used "$1"); sleep 5; after=$(used "$1")
+        step "processor time before and after 5 s idle: $before $after"
+        awk "BEGIN { exit !($after - $before <= 0.2) }" && return 0
+    done
+    fail "it is not idle"
+}
 # Gives up after PATIENCE seconds, or 120.
 fetch() { host-curl -sS --fail --max-time ${PATIENCE:-120} "$@"; }
 # down ADDRESS BYTES FILE, up ADDRESS FILE: seconds it took.
 down() { fetch -o "$3" -w '%{time_total}\n' "http://$1/bytes/$2"; }
 # The guest says up to where what came was the stream that it hands out.
-exact() {
+exact() { upload "$@" || fail "no upload to $1"; }
+# The same; returns what curl does where there is no answer.
+upload() {
     local size said
     size=$(stat -c %s "$2")
-    said=$(fetch -T "$2" "http://$1/x" -w 'in %{time_total} s') || fail "no upload to $1"
+    said=$(fetch -T "$2" "http://$1/x" -w 'in %{time_total} s') || return
     echo "$said"
     case $said in "$size bytes, $size of the stream"*) ;; *) fail "what was sent is not what came" ;; esac
 }

@@ -135,10 +135,10 @@ async fn stack(
     shown: &Mutex<View>,
 ) -> Result<Never> {
     let pace = Pace::new(os, times);
-    let net = Paced::new(net, pace);
+    let net = Paced::new(net, &pace);
     let mut next = options;
     loop {
-        next = Life { os, pace, orders, shown }.live(&net, next).await?;
+        next = Life { os, pace: &pace, orders, shown }.live(&net, next).await?;
         let mut view = shown.lock().map_err(|_| anyhow!("the case is gone"))?;
         *view = View { generation: view.generation + 1, ..View::default() };
     }
@@ -146,7 +146,7 @@ async fn stack(
 
 struct Life<'a> {
     os: &'a Os<Unix>,
-    pace: Pace<'a>,
+    pace: &'a Pace<'a>,
     orders: &'a Receiver<Order>,
     shown: &'a Mutex<View>,
 }
@@ -163,7 +163,7 @@ impl Life<'_> {
         let i = Ipv4::connect_with(&e, &mut random);
         let udp = Udp::connect(&i);
         let tcp = Tcp::connect(&i, &mut random);
-        let dhcp = Dhcp::create(&console, &self.pace, random, &e, &i, &udp).with_options(options);
+        let dhcp = Dhcp::create(&console, self.pace, random, &e, &i, &udp).with_options(options);
         let begun = Cell::new(self.shown.lock().is_ok_and(|view| view.generation > 0));
         let connect = Cell::new(None);
         let packets = async {
@@ -222,7 +222,7 @@ impl Life<'_> {
             }
         };
         let tasks = async {
-            match tcp.run(&self.pace).await {
+            match tcp.run(self.pace).await {
                 Ok(never) | Err(never) => match never {},
             }
         };

@@ -22,7 +22,7 @@ echo "vif-$(xl domid web)-0" > /sys/bus/xen-backend/drivers/vif/unbind || fail "
 rmmod xen_netback || fail "the driver is in use"
 ping -c 1 -W 1 10.0.0.6 > /dev/null && fail "it answers without a driver"
 load-netback || fail "no driver"
-for try in $(seq 50); do [ -e "/sys/class/net/$device" ] && break; sleep 0.1; done
+for try in $(seq 600); do [ -e "/sys/class/net/$device" ] && break; sleep 0.1; done
 ip link set "$device" master xenbr0 up || fail "the driver made no device"
 xenstore-write "/local/domain/0/backend/vif/$(xl domid web)/0/hotplug-status" connected
 answers 10.0.0.6

@@ -6,7 +6,7 @@ capture=$!
 start hello hello 02 ''
 answers 10.0.0.2
 step "answers"
-ping -q -c 200 -A -s 1000 10.0.0.2 | grep ' 0% packet loss' || fail "echoes were lost"
+echoes 10.0.0.2 200 -A -s 1000
 [ "$(fetch http://10.0.0.2/)" = "It is a mirage!" ] || fail "another page"
 
 # A flow keeps to a queue, which its ports choose: of 64 flows, with three frames from
@@ -21,12 +21,10 @@ for queue in 0 1; do
     echo "$passed" | awk '{ exit !($1 > 20 && $2 > 20) }' || { cat "$ring"; fail "queue $queue is not used"; }
 done
 
-before=$(used hello); sleep 5; after=$(used hello)
-step "processor time before and after 5 s idle: $before $after"
-awk "BEGIN { exit !($after - $before <= 0.2) }" || fail "it is not idle"
+idle hello
 number=$(xl domid hello)
 xl reboot hello
-for try in $(seq 100); do
+for try in $(seq 600); do
     now=$(xl domid hello 2> /dev/null)
     [ -n "$now" ] && [ "$now" != "$number" ] && break
     sleep 0.1
