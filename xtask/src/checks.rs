@@ -94,9 +94,11 @@ fn format(shell: &Shell) -> Result<()> {
 
 fn lints(shell: &Shell) -> Result<()> {
     cmd!(shell, "cargo clippy --workspace --all-targets --all-features --locked -- -D warnings").run()?;
-    // What a unikernel or a small device builds: nothing but the features asked for.
-    for package in ["traits", "ethif", "ipv4", "udpv4", "tcpv4", "dhcp-client", "os", "fata"] {
-        cmd!(shell, "cargo clippy -p {package} --no-default-features --locked -- -D warnings").run()?;
+    // What a unikernel or a small device builds: nothing but the features asked for. The
+    // loop needs a heap, and asks for it in the traits: the layers are checked without.
+    for packages in [&["traits", "ethif", "ipv4", "udpv4", "tcpv4", "dhcp-client"][..], &["os", "fata"]] {
+        let packages = packages.iter().flat_map(|package| ["-p", package]);
+        cmd!(shell, "cargo clippy {packages...} --no-default-features --locked -- -D warnings").run()?;
     }
     Ok(())
 }
