@@ -58,7 +58,7 @@ impl Header {
 
     /// Writes header and payload into `frame`, and returns the bytes used: 0
     /// where there is no payload, so that nothing is sent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill(&self, frame: &mut [u8], payload: impl FnOnce(&mut [u8]) -> usize) -> usize {
         let Ok((header, rest)) = Self::mut_from_prefix(frame) else { return 0 };
         // Each field by itself: as a whole it would have to be put together in

@@ -104,7 +104,8 @@ where
             self.ethernet.write(To::Host(route.host), EtherType::IPV4, meta, HEADER_LEN + len, |buffer| {
                 let Some((head, body)) = buffer.split_at_mut_checked(HEADER_LEN) else { return 0 };
                 let used = fill.take().map_or(0, |fill| fill(body)).min(len);
-                fields.encode(head, &[], used).map_or(0, |header_len| header_len + used)
+                let encoded = fields.encode(head, &[], used).filter(|_| used > 0 || len == 0);
+                encoded.map_or(0, |header_len| header_len + used)
             });
         self.settle_like_last(route, sent)
     }
@@ -134,7 +135,12 @@ where
 
     /// The way and the header of a packet that goes where the last one went.
     #[inline(always)]
-    fn like_last(&self, header: &Header, meta: TxMeta, len: usize) -> Option<(ToHost, HeaderFields)> {
+    pub(crate) fn like_last(
+        &self,
+        header: &Header,
+        meta: TxMeta,
+        len: usize,
+    ) -> Option<(ToHost, HeaderFields)> {
         let route = self.recent.to_host(header.dst, &header.src)?;
         if !self.paths.try_borrow().is_ok_and(|paths| paths.is_empty()) {
             return None;
@@ -273,6 +279,9 @@ where
         self.ethernet.write(outgoing.to, EtherType::IPV4, meta, header_len + len, |buffer| {
             let Some((head, body)) = buffer.split_at_mut_checked(header_len) else { return 0 };
             let used = fill(body).min(len);
+            if used == 0 && len > 0 {
+                return 0;
+            }
             // After the payload, whose length it tells.
             let fields = HeaderFields { fragmentation: outgoing.fragmentation.get(), ..outgoing.fields };
             fields.encode(head, outgoing.options, used).map_or(0, |header_len| header_len + used)

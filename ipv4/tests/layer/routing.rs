@@ -169,6 +169,18 @@ fn a_filler_may_use_less() {
     assert_eq!(link.one().packet().payload, b"");
 }
 
+/// Not an empty packet: TCP withholds data that went away meanwhile.
+#[test]
+fn a_filler_that_writes_nothing_has_nothing_sent() {
+    let link = Link::default();
+    let i = layer(&link);
+    // The second goes where the first did, the third would be cut.
+    for len in [4, 4, 5_000] {
+        i.write(Header::new(PEER, UDP), TxMeta::NONE, len, |_| 0).unwrap();
+        assert_eq!(link.take().len(), 0, "{len}");
+    }
+}
+
 #[test]
 fn a_filler_that_writes_gets_full() {
     let link = Link::default();
