@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::task::{Poll, Waker};
 
-use traits::{Conflict, Ethernet, Network, Payload, SendError, To, TxMeta, Unresolved, WakerSet};
+use traits::{Conflict, Ethernet, Network, Payload, Run, SendError, To, TxMeta, Unresolved, WakerSet};
 use wire::{EtherType, MacAddr};
 
 use crate::arp::Arp;
@@ -56,6 +56,18 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethernet for Ethi
         fill: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<(), SendError> {
         self.emit_gathered(to, ethertype, meta, len, payload, fill)
+    }
+
+    #[inline(always)]
+    fn write_run(
+        &self,
+        host: Ipv4Addr,
+        ethertype: EtherType,
+        meta: TxMeta,
+        run: Run,
+        fill: impl FnMut(usize, &mut [u8]) -> usize,
+    ) -> Option<(usize, Result<(), SendError>)> {
+        self.emit_run(host, ethertype, meta, run, fill)
     }
 
     /// Takes `address` as an own address; up to 8 are taken. One that no host

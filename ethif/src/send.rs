@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use traits::{Ethernet, Instant, Network, Payload, SendError, To, TxMeta};
+use traits::{Ethernet, Instant, Network, Payload, Run, SendError, To, TxMeta};
 use wire::{EtherType, MacAddr};
 
 use crate::arp::cache::Lookup;
@@ -84,6 +84,31 @@ impl<N: Network, const NEIGHBOURS: usize, const PARKED: usize> Ethif<N, NEIGHBOU
         let meta = meta.below(HEADER_LEN as u16);
         self.network
             .write_gathered(meta, HEADER_LEN.saturating_add(len), payload, |frame| header.fill(frame, fill))
+    }
+
+    /// The same for several packets, to a host that is known.
+    #[inline(always)]
+    pub(crate) fn emit_run(
+        &self,
+        host: Ipv4Addr,
+        ethertype: EtherType,
+        meta: TxMeta,
+        run: Run,
+        mut fill: impl FnMut(usize, &mut [u8]) -> usize,
+    ) -> Option<(usize, Result<(), SendError>)> {
+        let header = Header::new(self.reachable(host)?, self.network.mac(), ethertype);
+        let (meta, run) = (meta.below(HEADER_LEN as u16), run.below(HEADER_LEN));
+        for index in 0..run.count {
+            let len = run.len_of(index);
+            let sent = self.network.write(meta, len, |frame| {
+                let used = header.fill(frame, |packet| fill(index, packet));
+                if used < len { 0 } else { len }
+            });
+            if sent.is_err() {
+                return Some((index, sent));
+            }
+        }
+        Some((run.count, Ok(())))
     }
 
     /// The fast path of [`Self::resolve`].

@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use core::task::{Poll, Waker};
 
 use traits::{
-    Capabilities, Config, Ethernet, Header, Instant, Ip, Layer, Packet, Path, Payload, Rng, SendError, To,
+    Capabilities, Config, Ethernet, Header, Instant, Ip, Layer, Packet, Path, Payload, Rng, Run, SendError, To,
     TxMeta, UnreachableCode, WakerSet,
 };
 
@@ -259,6 +259,17 @@ where
         self.send(&header, &[], meta, whole, &mut |buffer| {
             fill.take().map_or(0, |fill| payload.copy_behind(len, buffer, fill))
         })
+    }
+
+    #[inline(always)]
+    fn write_run(
+        &self,
+        header: Header,
+        meta: TxMeta,
+        run: Run,
+        fill: impl FnMut(usize, &mut [u8]) -> usize,
+    ) -> Option<(usize, Result<(), SendError>)> {
+        self.send_run_like_last(&header, meta, run, fill)
     }
 
     fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError> {

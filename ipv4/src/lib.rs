@@ -70,6 +70,7 @@ mod listeners;
 mod output;
 mod path_mtu;
 mod recent;
+mod run;
 mod stats;
 
 pub use addressing::DEAD_GATEWAY;

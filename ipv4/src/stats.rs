@@ -163,12 +163,18 @@ impl Counters {
     /// Counts one more.
     #[inline]
     pub(crate) fn add(&self, which: Count) {
+        self.add_many(which, 1);
+    }
+
+    /// Counts `count` more.
+    #[inline]
+    pub(crate) fn add_many(&self, which: Count, count: u64) {
         // Fewest bytes: nothing is counted.
         if cfg!(guest_small) {
             return;
         }
         if let Some(cell) = self.0.get(which as usize) {
-            cell.set(cell.get().wrapping_add(1));
+            cell.set(cell.get().wrapping_add(count));
         }
     }
 

@@ -179,11 +179,16 @@ pub(crate) struct Counter(Cell<u64>);
 impl Counter {
     #[inline]
     pub(crate) fn count(&self) {
+        self.count_many(1);
+    }
+
+    #[inline]
+    pub(crate) fn count_many(&self, n: u64) {
         // Fewest bytes: nothing is counted.
         if cfg!(guest_small) {
             return;
         }
-        self.add(1);
+        self.add(n);
     }
 
     /// What was counted last, or is about to be, was none.

@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 
 use wire::{EtherType, MacAddr};
 
-use crate::{Layer, Payload, SendError, TxMeta};
+use crate::{Layer, Payload, Run, SendError, TxMeta};
 
 /// Ethernet II with address resolution (ARP lives inside).
 ///
@@ -66,6 +66,22 @@ pub trait Ethernet: Layer {
     ) -> Result<(), SendError> {
         let whole = len.saturating_add(payload.payload_len());
         self.write(to, ethertype, meta, whole, |buffer| payload.copy_behind(len, buffer, fill))
+    }
+
+    /// Sends frames that have all but their content in common to a neighbour, as
+    /// [`Ethernet::write`] sends each by itself, where its hardware address is at
+    /// hand; `None`, with nothing sent, where it is not, and for a layer that has
+    /// no such way. The rest is as [`Ip::write_run`](crate::Ip::write_run) has it.
+    fn write_run(
+        &self,
+        host: Ipv4Addr,
+        ethertype: EtherType,
+        meta: TxMeta,
+        run: Run,
+        fill: impl FnMut(usize, &mut [u8]) -> usize,
+    ) -> Option<(usize, Result<(), SendError>)> {
+        let _ = (host, ethertype, meta, run, fill);
+        None
     }
 
     /// Takes `address` as an own address: announces it (RFC 5227 §2.3),

@@ -45,6 +45,7 @@ forward! {
         fn mac(&self) -> MacAddr;
         fn mtu(&self) -> usize;
         fn write(&self, to: To, ethertype: EtherType, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
+        fn write_run(&self, host: Ipv4Addr, ethertype: EtherType, meta: TxMeta, run: Run, fill: impl FnMut(usize, &mut [u8]) -> usize) -> Option<(usize, Result<(), SendError>)>;
         fn add_ipv4(&self, address: Ipv4Addr) -> bool;
         fn remove_ipv4(&self, address: Ipv4Addr);
         fn query_arpv4(&self, address: Ipv4Addr) -> impl Future<Output = Result<MacAddr, Unresolved>>;
@@ -56,6 +57,7 @@ forward! {
         const GATHERS: bool;
         fn write_gathered(&self, header: Header, meta: TxMeta, len: usize, payload: impl Payload, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
         fn write(&self, header: Header, meta: TxMeta, len: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Result<(), SendError>;
+        fn write_run(&self, header: Header, meta: TxMeta, run: Run, fill: impl FnMut(usize, &mut [u8]) -> usize) -> Option<(usize, Result<(), SendError>)>;
         fn route(&self, dst: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError>;
         fn unreachable(&self, packet: &Packet<'_>, code: UnreachableCode);
         fn configure(&self, config: &Config<'_>) -> usize;

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use wire::{Cidr, Protocol};
 
-use crate::{Capabilities, Layer, Payload, RxMeta, SendError, TxMeta};
+use crate::{Capabilities, Layer, Payload, Run, RxMeta, SendError, TxMeta};
 
 /// IPv4 with ICMP.
 ///
@@ -20,7 +20,8 @@ pub trait Ip: Layer {
     const GATHERS: bool = false;
 
     /// Sends one packet with a payload of at most `len` bytes, which `fill`
-    /// writes: cut into fragments where it must and may be.
+    /// writes: cut into fragments where it must and may be. Where there are bytes
+    /// to be written and `fill` uses none, nothing is sent.
     ///
     /// # Errors
     ///
@@ -54,6 +55,28 @@ pub trait Ip: Layer {
     ) -> Result<(), SendError> {
         let whole = len.saturating_add(payload.payload_len());
         self.write(header, meta, whole, |buffer| payload.copy_behind(len, buffer, fill))
+    }
+
+    /// Sends packets that have all but their content in common, as [`Ip::write`]
+    /// sends each by itself, where the way that they go is plain; `None`, with
+    /// nothing sent, where it takes thought, and for a layer that has no such way.
+    ///
+    /// `fill` writes the packet with the index that it is given, and is called in
+    /// their order, at most once for each. One of which it uses less than all
+    /// bytes is not sent, but counts. What it changes about routes and neighbours
+    /// holds from the next run on.
+    ///
+    /// Returns how many were sent: less than all with the reason why the next was
+    /// not, for which `fill` was not called.
+    fn write_run(
+        &self,
+        header: Header,
+        meta: TxMeta,
+        run: Run,
+        fill: impl FnMut(usize, &mut [u8]) -> usize,
+    ) -> Option<(usize, Result<(), SendError>)> {
+        let _ = (header, meta, run, fill);
+        None
     }
 
     /// How packets to `dst` go: the source address for the pseudo-header, the

@@ -60,6 +60,7 @@ mod layer;
 mod network;
 mod offload;
 mod payload;
+mod run;
 mod send;
 mod time;
 mod wakers;
@@ -82,6 +83,7 @@ pub use offload::{
 };
 pub use payload::Payload;
 pub use rand_core::Rng;
+pub use run::Run;
 pub use send::SendError;
 pub use time::{Clock, DateTime, Time};
 pub use wakers::WakerSet;

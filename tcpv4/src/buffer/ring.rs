@@ -151,6 +151,14 @@ impl<B: Bytes> Ring<B> {
         (all.get(start..start + first).unwrap_or_default(), all.get(..len - first).unwrap_or_default())
     }
 
+    /// `len` bytes from `offset` behind the head on, where they are in one piece.
+    #[inline]
+    pub fn straight(&self, offset: usize, len: usize) -> Option<&[u8]> {
+        let at = self.head as usize + offset;
+        let start = at.checked_sub(self.capacity()).unwrap_or(at);
+        self.bytes.as_ref().get(start..start + len)
+    }
+
     /// Forgets the first `count` bytes in use.
     #[inline]
     pub fn advance(&mut self, count: usize) {

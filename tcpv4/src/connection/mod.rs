@@ -228,10 +228,20 @@ impl<B: Backing> Connection<B> {
         if transmit.len == 0 {
             return Some((&[], &[]));
         }
+        self.data_at(transmit.seq, transmit.len)
+    }
+
+    /// The `len` bytes of data from `seq` on, likewise.
+    #[inline]
+    pub(crate) fn data_at(&self, seq: SeqNum, len: u32) -> Option<(&[u8], &[u8])> {
         // What is acknowledged by now is not there any more.
-        let offset = (!transmit.seq.before(self.snd.una)).then(|| transmit.seq.since(self.snd.una))?;
-        let (first, second) = self.busy.get()?.send.slices(offset, transmit.len);
-        (first.len() + second.len() == transmit.len as usize).then_some((first, second))
+        let offset = (!seq.before(self.snd.una)).then(|| seq.since(self.snd.una))?;
+        let queue = &self.busy.get()?.send;
+        if let Some(straight) = queue.straight(offset, len) {
+            return Some((straight, &[]));
+        }
+        let (first, second) = queue.slices(offset, len);
+        (first.len() + second.len() == len as usize).then_some((first, second))
     }
 
     /// The data that can be read, in two pieces that follow each other.

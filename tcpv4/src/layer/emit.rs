@@ -1,4 +1,5 @@
-//! How a segment becomes a packet. One place calls `write` of the layer below.
+//! How a segment becomes a packet. One place calls `write` of the layer below; its
+//! `write_run` is called in [`run`](super::run).
 
 use traits::{Header, Ip, Offload, Path, Payload, SegmentationKind, SendError, TxMeta};
 use wire::{Checksum, Protocol};
@@ -32,14 +33,15 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return (usize::from(written.is_ok()), written);
         };
         let size = u32::from(size.get());
-        let (count, written) = self.emit_cut(tuple, transmit, size, path, id);
+        let run = self.emit_run(tuple, transmit, size, path, id);
+        let (count, written) = run.unwrap_or_else(|| self.emit_cut(tuple, transmit, size, path, id));
         if count > 0 {
             transmit.truncate(count as u32 * size);
         }
         (count, written)
     }
 
-    /// Sends a large segment as several; returns how many went out.
+    /// Sends a large segment as several, one by one; returns how many went out.
     fn emit_cut(
         &self,
         tuple: &Tuple,
@@ -73,7 +75,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         (count, Ok(()))
     }
 
-    /// Sends one segment: the only place that does.
+    /// Sends one segment: the only place that does, but for those of a
+    /// [run](Self::emit_run).
     pub(super) fn emit(
         &self,
         tuple: &Tuple,
@@ -84,18 +87,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let header_len = transmit.header_len();
         let len = header_len + transmit.len as usize;
         let partial = path.capabilities.offload.contains(Offload::TX_CHECKSUM);
-        let mut meta = TxMeta::NONE.with_more(true);
-        if partial {
-            meta = meta.with_checksum(0, CHECKSUM_OFFSET);
-        }
+        let mut meta = meta_of(partial);
         if let Some(size) = transmit.gso_size {
             let cwr = transmit.marks.contains(Marks::CWR);
             meta = meta.with_segmentation(SegmentationKind::Tcp4 { cwr }, size, header_len as u16);
         }
-        let header = Header::new(tuple.remote, Protocol::TCP)
-            .from(tuple.local)
-            .with_tos(transmit.ecn.tos())
-            .with_dont_fragment();
+        let header = header_of(tuple, transmit);
         // Two pointers, which travel in registers.
         let filling = Filling { tuple, transmit, header_len, partial, id };
         if I::GATHERS
@@ -117,7 +114,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Nothing is filled in, so that nothing goes out. The layer below says that it
     /// has written all the same, so that it [counts](Self::count_written) as sent.
     #[cold]
-    fn withhold(&self, transmit: &Transmit) -> usize {
+    pub(super) fn withhold(&self, transmit: &Transmit) -> usize {
         self.counters.withheld.count();
         self.counters.sent.take_back();
         if transmit.is_again() {
@@ -166,7 +163,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
 
 /// Bytes of payload from which on a device that gathers is told where they lie:
 /// below, the copy costs less than the device's second look.
-const GATHERED: u32 = 4096;
+pub(super) const GATHERED: u32 = 4096;
 
 /// A segment's data in its connection's queue.
 struct Queued<'s, I, S: Storage> {
@@ -201,6 +198,20 @@ struct Filling<'s> {
     partial: bool,
     /// Whose the data is.
     id: Option<&'s ConnectionId>,
+}
+
+/// The header of the packet that carries a segment.
+#[inline]
+pub(super) fn header_of(tuple: &Tuple, transmit: &Transmit) -> Header {
+    Header::new(tuple.remote, Protocol::TCP).from(tuple.local).with_tos(transmit.ecn.tos()).with_dont_fragment()
+}
+
+/// What is asked of the device for a segment; `partial`: that it completes the
+/// checksum.
+#[inline]
+pub(super) const fn meta_of(partial: bool) -> TxMeta {
+    let meta = TxMeta::NONE.with_more(true);
+    if partial { meta.with_checksum(0, CHECKSUM_OFFSET) } else { meta }
 }
 
 /// What a path takes; `large`: whether to ask the device to cut. Where it does

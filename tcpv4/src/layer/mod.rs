@@ -12,6 +12,7 @@ mod input;
 mod list;
 mod open;
 mod output;
+mod run;
 mod settle;
 mod state;
 mod syn;

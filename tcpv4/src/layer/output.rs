@@ -132,14 +132,19 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     pub(super) fn count_written(&self, transmit: &Transmit, written: Result<(), SendError>) {
-        let counters = &self.counters;
         if let Err(error) = written {
             return self.count_lost(error);
         }
+        self.count_sent(transmit, 1);
+    }
+
+    /// Counts `transmit`, sent as `count` segments.
+    pub(super) fn count_sent(&self, transmit: &Transmit, count: usize) {
+        let (counters, count) = (&self.counters, count as u64);
         // Looked at by whoever flushes.
-        counters.sent.add(1);
+        counters.sent.add(count);
         if transmit.is_again() {
-            counters.retransmitted.count();
+            counters.retransmitted.count_many(count);
         }
     }
 

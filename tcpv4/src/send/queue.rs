@@ -94,6 +94,13 @@ impl<B: Bytes> SendQueue<B> {
         self.ring.slices(offset as usize, (len).min(self.len().saturating_sub(offset)) as usize)
     }
 
+    /// The same, where those are in one piece and all there.
+    #[inline]
+    pub(crate) fn straight(&self, offset: u32, len: u32) -> Option<&[u8]> {
+        let end = offset as usize + len as usize;
+        if end > self.len() as usize { None } else { self.ring.straight(offset as usize, len as usize) }
+    }
+
     pub(crate) fn release(&mut self) {
         self.ring.release();
     }

@@ -15,6 +15,9 @@ use crate::{SeqNum, Window};
 /// Bytes of the header without options.
 pub const HEADER_LEN: usize = 20;
 
+/// Bytes of the longest header.
+const MAX_HEADER_LEN: usize = 60;
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -149,6 +152,57 @@ pub(crate) fn emit_of_len<'b>(
     header.write_to(fixed).ok()?;
     transmit.options.emit(options);
     Some(data)
+}
+
+/// The header of a large segment, for the pieces that it is cut into.
+pub(crate) struct PieceHeader {
+    /// That of the segment as a whole, and nothing behind it.
+    bytes: [u8; MAX_HEADER_LEN],
+    len: usize,
+}
+
+impl PieceHeader {
+    pub(crate) fn new(transmit: &Transmit, header_len: usize, ports: Ports) -> Self {
+        let mut bytes = [0; MAX_HEADER_LEN];
+        emit_of_len(transmit, header_len, ports, 0, &mut bytes);
+        Self { bytes, len: header_len }
+    }
+
+    /// Writes the header of the piece that begins at `seq` and fills `buffer`.
+    /// Returns the room left for its data.
+    #[inline]
+    pub(crate) fn emit<'b>(
+        &self,
+        seq: SeqNum,
+        is_first: bool,
+        is_last: bool,
+        checksum: u16,
+        buffer: &'b mut [u8],
+    ) -> Option<&'b mut [u8]> {
+        match buffer.first_chunk_mut() {
+            // A copy of fixed length; the data takes the place of what is too much.
+            Some(most) => *most = self.bytes,
+            None => self.copy_to(buffer)?,
+        }
+        let (fixed, _) = Header::mut_from_prefix(buffer).ok()?;
+        fixed.seq = seq.value().into();
+        fixed.checksum = checksum.into();
+        if !is_first {
+            // Once is enough (RFC 3168 §6.1.2).
+            fixed.flags &= !Marks::CWR.bits();
+        }
+        if !is_last {
+            fixed.flags &= !(FIN | SYN | RST | Marks::PSH.bits());
+        }
+        buffer.get_mut(self.len..)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_to(&self, buffer: &mut [u8]) -> Option<()> {
+        buffer.get_mut(..self.len)?.copy_from_slice(self.bytes.get(..self.len)?);
+        Some(())
+    }
 }
 
 /// The place of the checksum within the header, in bytes.

@@ -23,6 +23,7 @@ mod memory;
 mod neighbour;
 mod ports;
 mod reset;
+mod run;
 mod scale;
 mod settings;
 mod time_wait;

@@ -2,5 +2,6 @@
 //! anything at all that arrives.
 
 mod allocations;
+mod run;
 mod sharing;
 mod tower;

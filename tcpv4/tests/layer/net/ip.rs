@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use traits::{
-    Capabilities, Config, Header, Instant, Ip, Layer, Packet, Path, Payload, SegmentationKind, SendError,
+    Capabilities, Config, Header, Instant, Ip, Layer, Packet, Path, Payload, Run, SegmentationKind, SendError,
     TxMeta, UnreachableCode, WakerSet,
 };
 use wire::Checksum;
@@ -28,7 +28,7 @@ impl Clock {
 }
 
 /// A packet as it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Sent {
     pub header: Header,
     pub src: Ipv4Addr,
@@ -53,6 +53,9 @@ pub struct MockIp {
     pub writes: Cell<u64>,
     /// Writes whose payload was told, not filled in.
     pub gathered: Cell<u64>,
+    /// Whether runs are taken, and how many were.
+    pub takes_runs: Cell<bool>,
+    pub runs: Cell<u64>,
     pub flushes: Cell<u64>,
     pub polls: Cell<u64>,
     /// Frames wait to be read.
@@ -77,6 +80,8 @@ impl MockIp {
             error: Cell::new(None),
             writes: Cell::new(0),
             gathered: Cell::new(0),
+            takes_runs: Cell::new(true),
+            runs: Cell::new(0),
             flushes: Cell::new(0),
             polls: Cell::new(0),
             backlog: Cell::new(false),
@@ -182,6 +187,27 @@ impl Ip for MockIp {
             self.sent.borrow_mut().push_back(Sent { header, src: path.src, meta, bytes });
         }
         Ok(())
+    }
+
+    fn write_run(
+        &self,
+        header: Header,
+        meta: TxMeta,
+        run: Run,
+        mut fill: impl FnMut(usize, &mut [u8]) -> usize,
+    ) -> Option<(usize, Result<(), SendError>)> {
+        if !self.takes_runs.get() {
+            return None;
+        }
+        self.runs.set(self.runs.get() + 1);
+        for index in 0..run.count {
+            let len = run.len_of(index);
+            let whole = |buffer: &mut [u8]| if fill(index, buffer) < len { 0 } else { len };
+            if let Err(error) = self.write(header, meta, len, whole) {
+                return Some((index, Err(error)));
+            }
+        }
+        Some((run.count, Ok(())))
     }
 
     fn route(&self, _: Ipv4Addr, src: Option<Ipv4Addr>) -> Result<Path, SendError> {
