@@ -7,6 +7,7 @@ use wire::{Checksum, Protocol};
 use super::burst::BURST;
 use super::open::MTU_UNKNOWN;
 use super::{ConnectionId, Tcp};
+use crate::SeqNum;
 use crate::connection::Budget;
 use crate::segment::{Marks, Transmit};
 use crate::storage::Storage;
@@ -132,20 +133,26 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let buffer = buffer.get_mut(..len)?;
         let (data, pseudo) = self.fill_header(filling, buffer)?;
         if let Some(id) = id.filter(|_| transmit.len > 0) {
-            let state = self.state.try_borrow().ok()?;
-            let (first, second) = state.get(*id)?.machine.payload(transmit)?;
-            let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
-            to_first.copy_from_slice(first);
-            if !second.is_empty() {
-                to_second.get_mut(..second.len())?.copy_from_slice(second);
-            }
+            self.copy_data(id, transmit.seq, data)?;
         }
         if !partial {
-            let sum = pseudo.bytes(buffer).finish();
-            let at = usize::from(CHECKSUM_OFFSET);
-            buffer.get_mut(at..at + 2)?.copy_from_slice(&sum.to_be_bytes());
+            complete_checksum(pseudo, buffer)?;
         }
         Some(len)
+    }
+
+    /// Writes the data from `seq` on, as much as there is room for; `None` where
+    /// it is not there any more, or in use.
+    #[inline(always)]
+    pub(super) fn copy_data(&self, id: &ConnectionId, seq: SeqNum, data: &mut [u8]) -> Option<()> {
+        let state = self.state.try_borrow().ok()?;
+        let (first, second) = state.get(*id)?.machine.data_at(seq, data.len() as u32)?;
+        let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
+        to_first.copy_from_slice(first);
+        if !second.is_empty() {
+            to_second.get_mut(..second.len())?.copy_from_slice(second);
+        }
+        Some(())
     }
 
     /// Writes the segment's header, with the checksum as far as the device wants
@@ -154,10 +161,9 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     fn fill_header<'b>(&self, filling: &Filling<'_>, buffer: &'b mut [u8]) -> Option<(&'b mut [u8], Checksum)> {
         let &Filling { tuple, transmit, header_len, partial, .. } = filling;
         let len = header_len + transmit.len as usize;
-        let pseudo = Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len);
+        let pseudo = pseudo(tuple, len);
         let checksum = if partial { pseudo.partial() } else { 0 };
-        let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
-        Some((format::emit_of_len(transmit, header_len, ports, checksum, buffer)?, pseudo))
+        Some((format::emit_of_len(transmit, header_len, ports_of(tuple), checksum, buffer)?, pseudo))
     }
 }
 
@@ -204,6 +210,27 @@ struct Filling<'s> {
 #[inline]
 pub(super) fn header_of(tuple: &Tuple, transmit: &Transmit) -> Header {
     Header::new(tuple.remote, Protocol::TCP).from(tuple.local).with_tos(transmit.ecn.tos()).with_dont_fragment()
+}
+
+/// The ports of a segment that is sent.
+#[inline]
+pub(super) const fn ports_of(tuple: &Tuple) -> Ports {
+    Ports { src: tuple.local_port, dst: tuple.remote_port }
+}
+
+/// The sum of the pseudo-header of a segment of `len` bytes.
+#[inline]
+pub(super) fn pseudo(tuple: &Tuple, len: usize) -> Checksum {
+    Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len)
+}
+
+/// Puts the checksum of a `segment` into its place, where that is 0 as yet.
+#[inline]
+pub(super) fn complete_checksum(pseudo: Checksum, segment: &mut [u8]) -> Option<()> {
+    let sum = pseudo.bytes(segment).finish();
+    let at = usize::from(CHECKSUM_OFFSET);
+    segment.get_mut(at..at + 2)?.copy_from_slice(&sum.to_be_bytes());
+    Some(())
 }
 
 /// What is asked of the device for a segment; `partial`: that it completes the

@@ -2,15 +2,13 @@
 //! sequence number and data differ, but at its ends.
 
 use traits::{Ip, Offload, Path, Run, SendError};
-use wire::{Checksum, Protocol};
 
-use super::emit::{GATHERED, header_of, meta_of};
+use super::emit::{GATHERED, complete_checksum, header_of, meta_of, ports_of, pseudo};
 use super::{ConnectionId, Tcp};
-use crate::SeqNum;
 use crate::segment::Transmit;
 use crate::storage::Storage;
 use crate::table::Tuple;
-use crate::wire::{CHECKSUM_OFFSET, PieceHeader, Ports};
+use crate::wire::PieceHeader;
 
 /// What is to be written into the segments of a run.
 struct Pieces<'s> {
@@ -50,13 +48,12 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let last = transmit.len - count.saturating_sub(1) * size;
         let [len, last_len] = [size, last].map(|data| header_len + data as usize);
         let run = Run { count: count as usize, len, last_len };
-        let ports = Ports { src: tuple.local_port, dst: tuple.remote_port };
         let pieces = Pieces {
             tuple,
             transmit,
             id,
             size,
-            header: PieceHeader::new(transmit, header_len, ports),
+            header: PieceHeader::new(transmit, header_len, ports_of(tuple)),
             partial: is_partial.then(|| [len, last_len].map(|len| pseudo(tuple, len).partial())),
         };
         let header = header_of(tuple, transmit);
@@ -80,29 +77,8 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         let data = header.emit(seq, index == 0, is_last, checksum, buffer)?;
         self.copy_data(id, seq, data)?;
         if partial.is_none() {
-            let sum = pseudo(tuple, buffer.len()).bytes(buffer).finish();
-            let at = usize::from(CHECKSUM_OFFSET);
-            buffer.get_mut(at..at + 2)?.copy_from_slice(&sum.to_be_bytes());
+            complete_checksum(pseudo(tuple, buffer.len()), buffer)?;
         }
         Some(buffer.len())
     }
-
-    /// Writes the data from `seq` on, as much as there is room for; `None` where
-    /// it is not there any more, or in use.
-    #[inline(always)]
-    fn copy_data(&self, id: &ConnectionId, seq: SeqNum, data: &mut [u8]) -> Option<()> {
-        let state = self.state.try_borrow().ok()?;
-        let (first, second) = state.get(*id)?.machine.data_at(seq, data.len() as u32)?;
-        let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
-        to_first.copy_from_slice(first);
-        if !second.is_empty() {
-            to_second.get_mut(..second.len())?.copy_from_slice(second);
-        }
-        Some(())
-    }
-}
-
-/// The sum of the pseudo-header of a segment of `len` bytes.
-fn pseudo(tuple: &Tuple, len: usize) -> Checksum {
-    Checksum::pseudo(tuple.local, tuple.remote, Protocol::TCP, len)
 }
