@@ -25,7 +25,7 @@ use fata::traits::Offload;
 use fata_cli::tower::{Addressing, Connections, Services, serve, serve_beside};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-pub use programs::{Daemon, Ended, Folder, Scratch, daemon, run, try_run};
+pub use programs::{Daemon, Ended, Folder, Scratch, daemon, run, try_run, until};
 pub use recording::{Recorder, Recording};
 
 /// The interface's name in every namespace.

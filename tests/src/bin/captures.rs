@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fata::netif_unix_tap::Tap;
@@ -26,7 +26,7 @@ use netif_pcap::{Capture, Format, Recorder};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tests::hostile;
-use tests::lab::{self, Case, Daemon, ECHO, KERNEL, STACK, Scratch, Setting, TAP, WEB, run};
+use tests::lab::{self, Case, Daemon, ECHO, KERNEL, STACK, Scratch, Setting, TAP, WEB, run, until};
 
 /// How often a capture is made before it is given up.
 const TRIES: usize = 8;
@@ -334,9 +334,9 @@ fn dhcp_lease() -> Result<()> {
             &facility,
         ],
     )?;
-    until(Duration::from_secs(100), || {
+    until("no second DHCPACK", Duration::from_secs(100), || {
         let text = fs::read_to_string(log.path()).unwrap_or_default();
-        text.matches("DHCPACK").count() >= 2
+        Ok(text.matches("DHCPACK").count() >= 2)
     })?;
     ping_leased(leases.path())?;
     settle();
@@ -348,14 +348,5 @@ fn ping_leased(leases: &str) -> Result<()> {
     let text = fs::read_to_string(leases)?;
     let address = text.split_whitespace().nth(2).context("no lease")?;
     run("ping", &["-q", "-c", "1", address])?;
-    Ok(())
-}
-
-fn until(limit: Duration, done: impl Fn() -> bool) -> Result<()> {
-    let start = Instant::now();
-    while !done() {
-        ensure!(start.elapsed() < limit, "did not happen within {} s", limit.as_secs());
-        thread::sleep(Duration::from_millis(50));
-    }
     Ok(())
 }

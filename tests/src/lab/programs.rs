@@ -4,7 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -19,6 +20,20 @@ pub fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let Ended { code, output, errors } = try_run(program, arguments)?;
     ensure!(code == Some(0), "{program} {arguments:?} ended with {code:?}:\n{output}{errors}");
     Ok(output)
+}
+
+/// Waits for at most `limit` until it `is` so.
+///
+/// # Errors
+///
+/// Those of `is`, and `otherwise` where that takes longer.
+pub fn until(otherwise: &'static str, limit: Duration, is: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !is()? {
+        ensure!(start.elapsed() < limit, "{otherwise} within {} s", limit.as_secs());
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// How a program ended.

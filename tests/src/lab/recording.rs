@@ -6,11 +6,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::{Daemon, KERNEL, Scratch, TAP, run};
+use super::{Daemon, KERNEL, Scratch, TAP, run, until};
 
 /// What the kernel says last, to everybody: once that is written, all before it is.
 const LAST: &[u8] = b"the recording ends here";
@@ -42,7 +42,9 @@ impl Recorder {
         arguments.extend(["-Z", "root", "-w", file.path()]);
         let tcpdump = Daemon::start("tcpdump", &arguments)?;
         // It writes the file's header once it listens.
-        until("tcpdump does not begin", || Ok(fs::metadata(file.path()).map_or(0, |file| file.len()) >= 24))?;
+        until("tcpdump did not begin", PATIENCE, || {
+            Ok(fs::metadata(file.path()).map_or(0, |file| file.len()) >= 24)
+        })?;
         Ok(Self { file, tcpdump })
     }
 
@@ -58,7 +60,7 @@ impl Recorder {
         let socket = UdpSocket::bind(("0.0.0.0", 0))?;
         socket.set_broadcast(true)?;
         socket.send_to(LAST, (KERNEL.broadcast().context("a link for one")?, DISCARD))?;
-        until("tcpdump does not write what it has heard", || self.has_last())?;
+        until("tcpdump did not write what it has heard", PATIENCE, || self.has_last())?;
         self.tcpdump.stop()?;
         Ok(Recording(self.file))
     }
@@ -72,16 +74,6 @@ impl Recorder {
         file.read_to_end(&mut end)?;
         Ok(end.windows(LAST.len()).any(|bytes| bytes == LAST))
     }
-}
-
-/// Waits until it is so, and fails with `otherwise` where that takes too long.
-fn until(otherwise: &'static str, is: impl Fn() -> Result<bool>) -> Result<()> {
-    let start = Instant::now();
-    while !is()? {
-        ensure!(start.elapsed() < PATIENCE, otherwise);
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
 }
 
 impl Recording {

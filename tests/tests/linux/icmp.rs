@@ -1,12 +1,11 @@
 //! Ping, ARP and traceroute.
 
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fata::netif_unix_tap::setup;
-use tests::lab::{self, Recorder, Setting, TAP, run, try_run};
+use tests::lab::{self, Recorder, Setting, TAP, run, try_run, until};
 
 const HOST: &str = "10.0.0.2";
 
@@ -16,10 +15,8 @@ pub(crate) fn flood() -> Result<()> {
     lab::start(Setting::default())?;
     let said = run("ping", &["-q", "-f", "-c", "1000", HOST])?;
     ensure!(said.contains("1000 packets transmitted") && !said.contains("duplicates"), "{said}");
-    let start = Instant::now();
-    while icmp_counter("InEchoReps")? < 1000 && start.elapsed() < Duration::from_secs(30) {
-        thread::sleep(Duration::from_millis(10));
-    }
+    let all = || Ok(icmp_counter("InEchoReps")? >= 1000);
+    until("not all came back", Duration::from_secs(30), all).with_context(|| said.clone())?;
     let counts = (icmp_counter("OutEchos")?, icmp_counter("InEchoReps")?);
     ensure!(counts == (1000, 1000), "{counts:?}: {said}");
     Ok(())
