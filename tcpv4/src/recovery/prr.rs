@@ -1,20 +1,28 @@
 //! Proportional rate reduction (RFC 6937): how much may be sent for what
 //! arrives, so that the window comes down evenly.
 
+use core::num::NonZeroU32;
+
 /// All in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Prr {
     /// Arrived during the recovery.
     delivered: u32,
     /// Sent during the recovery.
     out: u32,
     /// RecoverFS: under way when it began.
-    flight: u32,
+    flight: NonZeroU32,
+}
+
+impl Default for Prr {
+    fn default() -> Self {
+        Self::start(0)
+    }
 }
 
 impl Prr {
     pub(crate) fn start(flight: u32) -> Self {
-        Self { delivered: 0, out: 0, flight: flight.max(1) }
+        Self { delivered: 0, out: 0, flight: NonZeroU32::new(flight).unwrap_or(NonZeroU32::MIN) }
     }
 
     pub(crate) fn sent(&mut self, bytes: u32) {
@@ -28,7 +36,7 @@ impl Prr {
         self.delivered = self.delivered.saturating_add(delivered);
         let budget = if pipe > ssthresh {
             let share = u64::from(self.delivered) * u64::from(ssthresh);
-            (share.div_ceil(u64::from(self.flight)) as u32).saturating_sub(self.out)
+            (share.div_ceil(u64::from(self.flight.get())) as u32).saturating_sub(self.out)
         } else {
             let mut limit = self.delivered.saturating_sub(self.out).max(delivered);
             if progress {

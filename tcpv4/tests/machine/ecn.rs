@@ -228,6 +228,35 @@ fn a_mark_in_recovery_keeps_what_it_calls_for() {
     assert_eq!((info.phase, info.ssthresh, info.lost), (Phase::Reduced, reduced, 0));
 }
 
+/// The timer's reduction is undone, the mark's stands: from what is under way the
+/// window comes down to it evenly, as if the mark had come alone.
+#[test]
+fn a_mark_beside_a_spurious_timeout_still_brings_the_window_down() {
+    let mut s = agreed();
+    s.write(60_000);
+    assert_eq!(s.discard(), 10);
+    while s.connection.info().phase != Phase::Loss {
+        s.run(10);
+    }
+    let reduced = s.connection.info().ssthresh;
+    assert_eq!(reduced, Some(7000));
+    let _ = s.inject(ack(1001).mark(Marks::ECE));
+    s.discard();
+    // All that was sent again is told to have come twice.
+    let _ = s.inject(ack(2001).sack(&[(1, 2001)]).mark(Marks::ECE));
+    let info = s.connection.info();
+    assert_eq!((info.phase, info.ssthresh, info.lost), (Phase::Reduced, reduced, 0));
+    let mut windows = vec![info.cwnd];
+    for n in 3..=9 {
+        assert!(s.discard() <= 1, "{windows:?}");
+        let _ = s.inject(ack(n * 1000 + 1).mark(Marks::ECE));
+        windows.push(s.connection.info().cwnd);
+    }
+    assert!(windows.is_sorted_by(|before, after| before > after && before - after < 1_000), "{windows:?}");
+    let _ = s.inject(ack(10_001));
+    assert_eq!(s.connection.info().cwnd, 7_000);
+}
+
 /// In proportion to what arrives (as Linux), not by silence at first.
 #[test]
 fn after_a_mark_the_window_comes_down_evenly() {

@@ -66,6 +66,10 @@ impl<B: Backing> Recoverer<'_, B> {
         self.window.ssthresh = self.window.ssthresh.max(prior.ssthresh);
         self.busy.scoreboard.unmark_lost();
         if prior.is_marked {
+            // What a timer took for lost was sent again without a reckoning.
+            if self.busy.recovery.phase != Phase::Recovery {
+                self.busy.recovery.prr = Prr::start(news.outstanding);
+            }
             self.busy.recovery.phase = Phase::Reduced;
         } else {
             self.busy.recovery.phase = Phase::Open;
