@@ -159,6 +159,7 @@ impl<N: Network, R: Rng> Faults<N, R> {
                 return 0;
             }
             self.transmit.count(|counts| fate.count(counts));
+            self.transmit.count_mark(fate.mark(frame));
             if !fate.spoils() {
                 return used;
             }
@@ -183,6 +184,7 @@ impl<N: Network, R: Rng> Faults<N, R> {
         if fate.lost {
             return;
         }
+        self.transmit.count_mark(fate.mark(frame));
         let (meta, len) =
             if fate.spoils() { (harden_tx(meta, frame), fate.spoil(frame)) } else { (meta, frame.len()) };
         let frame = frame.get(..len).unwrap_or_default();
@@ -254,9 +256,10 @@ impl<N: Network, R: Rng> Faults<N, R> {
             return;
         }
         let mut spoilt = Vec::new();
-        let frame = if fate.spoils() {
+        let frame = if fate.alters() {
             spoilt.extend_from_slice(frame.bytes);
-            let meta = harden_rx(frame.meta, &mut spoilt);
+            self.receive.count_mark(fate.mark(&mut spoilt));
+            let meta = if fate.spoils() { harden_rx(frame.meta, &mut spoilt) } else { frame.meta };
             let len = fate.spoil(&mut spoilt);
             Frame::new(spoilt.get(..len).unwrap_or_default(), meta)
         } else {

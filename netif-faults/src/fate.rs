@@ -6,6 +6,7 @@ use netif_memory::segment::complete_checksum;
 use rand_core::Rng;
 use traits::{ChecksumVerdict, PartialChecksum, RxMeta, TxMeta};
 
+use crate::mark::mark;
 use crate::{Counts, Impairments};
 
 /// What becomes of one frame, drawn before its length is known.
@@ -15,6 +16,8 @@ pub(crate) struct Fate {
     pub(crate) duplicated: bool,
     pub(crate) reordered: bool,
     truncated: Option<u32>,
+    /// Whether the frame is marked, if it can be.
+    marked: bool,
     flipped: Option<u32>,
     /// How long the frame is held, and whether others may overtake it.
     pub(crate) hold: Duration,
@@ -27,6 +30,8 @@ impl Fate {
         let lost = set.loss.hit(draw());
         let (cut, place) = (set.truncation.hit(draw()), draw());
         let truncated = cut.then_some(place);
+        // What is cut is not marked: one number does for both.
+        let marked = !cut && !lost && set.marking.hit(place);
         let (flip, place) = (set.bit_error.hit(draw()), draw());
         let flipped = flip.then_some(place);
         let duplicated = set.duplication.hit(draw());
@@ -34,10 +39,15 @@ impl Fate {
         let jitter = portion(set.jitter, draw());
         let extra = if reordered { portion(set.reordering_hold, held) } else { Duration::ZERO };
         let hold = set.delay.saturating_add(jitter).saturating_add(extra);
-        Self { lost, duplicated, reordered, truncated, flipped, hold }
+        Self { lost, duplicated, reordered, truncated, marked, flipped, hold }
     }
 
-    /// Whether the bytes change.
+    /// Whether the bytes may change.
+    pub(crate) const fn alters(&self) -> bool {
+        self.spoils() || self.marked
+    }
+
+    /// Whether the bytes are damaged.
     pub(crate) const fn spoils(&self) -> bool {
         self.truncated.is_some() || self.flipped.is_some()
     }
@@ -57,6 +67,11 @@ impl Fate {
             }
         }
         len
+    }
+
+    /// Marks the frame, if that is its fate and it can be; whether it did.
+    pub(crate) fn mark(&self, frame: &mut [u8]) -> bool {
+        self.marked && mark(frame)
     }
 
     pub(crate) fn count(&self, counts: &mut Counts) {

@@ -31,8 +31,8 @@ impl Probability {
 
 /// What happens to the frames of one direction.
 ///
-/// A frame meets the faults in this order: loss, truncation, bit errors,
-/// duplication, delay. Each frame draws the same number of random numbers
+/// A frame meets the faults in this order: loss, truncation, the mark of
+/// congestion, bit errors, duplication, delay. Each frame draws the same number of random numbers
 /// whatever is set, so that setting one of those faults leaves the others
 /// where they were. That does not hold of setting the first one: where nothing
 /// but [`full`](Self::full) can happen, frames draw for that alone. Nor of
@@ -56,6 +56,10 @@ pub struct Impairments {
     pub bit_error: Probability,
     /// The frame's end is cut off, at a random place; a byte at least is left.
     pub truncation: Probability,
+    /// The IPv4 packet is marked as a congested router does it (RFC 3168 §5), if it
+    /// is ECN-capable, the frame is not [cut short](Self::truncation), and nobody
+    /// has marked it before. The header's checksum is brought up to date (RFC 1624).
+    pub marking: Probability,
     /// Every frame takes so much longer.
     pub delay: Duration,
     /// Every frame takes longer by a random time up to this, order kept.
@@ -82,6 +86,7 @@ impl Impairments {
         reordering_hold: Duration::ZERO,
         bit_error: Probability::NEVER,
         truncation: Probability::NEVER,
+        marking: Probability::NEVER,
         delay: Duration::ZERO,
         jitter: Duration::ZERO,
         full: Probability::NEVER,
@@ -124,6 +129,13 @@ impl Impairments {
         self
     }
 
+    /// With marks of congestion on ECN-capable packets.
+    #[must_use]
+    pub const fn with_marking(mut self, marking: Probability) -> Self {
+        self.marking = marking;
+        self
+    }
+
     /// With a delay, and a random time up to `jitter` more.
     #[must_use]
     pub const fn with_delay(mut self, delay: Duration, jitter: Duration) -> Self {
@@ -162,6 +174,8 @@ pub struct Counts {
     pub bit_errors: u64,
     /// Frames cut short.
     pub truncated: u64,
+    /// Frames marked; not those that could not be, or were already.
+    pub marked: u64,
     /// Writes refused though the device had room.
     pub full: u64,
     /// Frames dropped because too much was held already, or because the

@@ -41,6 +41,7 @@ mod device;
 mod fate;
 mod held;
 mod impairments;
+mod mark;
 mod network;
 mod way;
 

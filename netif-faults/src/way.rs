@@ -28,6 +28,7 @@ impl<M> Way<M> {
                 reordered: 0,
                 bit_errors: 0,
                 truncated: 0,
+                marked: 0,
                 full: 0,
                 overflow: 0,
             }),
@@ -38,6 +39,10 @@ impl<M> Way<M> {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);
+    }
+
+    pub(crate) fn count_mark(&self, marked: bool) {
+        self.count(|counts| counts.marked = counts.marked.wrapping_add(marked.into()));
     }
 
     pub(crate) fn count_overflow(&self) {
