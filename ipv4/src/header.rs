@@ -209,6 +209,19 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Count> {
     Ok(Parsed { fields: raw.fields(), header, payload })
 }
 
+/// The same for a packet as nearly all are: without options, and no fragment.
+/// `None` for any other, one with an error included.
+#[inline(always)]
+pub(crate) fn parse_plain(bytes: &[u8]) -> Option<Parsed<'_>> {
+    let (raw, _) = Raw::ref_from_prefix(bytes).ok()?;
+    let packet = bytes.get(..usize::from(raw.total_length.get()))?;
+    let (header, payload) = packet.split_first_chunk::<HEADER_LEN>()?;
+    let fields = raw.fields();
+    let is_plain =
+        raw.version_ihl == 0x45 && !fields.fragmentation.is_fragment() && header_checksum(header) == 0;
+    is_plain.then_some(Parsed { fields, header, payload })
+}
+
 /// A quoted packet, of which the start is all there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quoted<'a> {

@@ -17,8 +17,8 @@ pub(crate) struct Recent {
     /// For packets whose source was said, and for those whose was not: UDP asks
     /// for the way without, then sends with the source that it was told.
     routes: [Known; 2],
-    /// Source and destination of a unicast packet to this host, as one word.
-    peer: Cell<Option<u64>>,
+    /// Source and destination of a unicast packet to this host, as words.
+    peer: Cell<Option<(u32, u32)>>,
 }
 
 /// A route, and what is most asked of it apart.
@@ -118,15 +118,16 @@ impl Recent {
     /// this host from where a packet may come.
     #[inline]
     pub(crate) fn is_peer(&self, src: Ipv4Addr, dst: Ipv4Addr) -> bool {
-        self.peer.get() == Some(both(src, dst))
+        self.peer.get() == Some((word(src), word(dst)))
     }
 
     pub(crate) fn set_peer(&self, src: Ipv4Addr, dst: Ipv4Addr) {
-        self.peer.set(Some(both(src, dst)));
+        self.peer.set(Some((word(src), word(dst))));
     }
 }
 
+/// As it stands in a packet.
 #[inline(always)]
-const fn both(src: Ipv4Addr, dst: Ipv4Addr) -> u64 {
-    (src.to_bits() as u64) << 32 | dst.to_bits() as u64
+const fn word(address: Ipv4Addr) -> u32 {
+    u32::from_ne_bytes(address.octets())
 }

@@ -82,6 +82,18 @@ pub struct PartialChecksum {
     pub offset: u16,
 }
 
+impl PartialChecksum {
+    /// See [`RxMeta::above`]. Apart, so that a frame without a blank checksum
+    /// takes one look.
+    #[inline(never)]
+    const fn above(self, header_len: u16) -> ChecksumVerdict {
+        match self.start.checked_sub(header_len) {
+            Some(start) => ChecksumVerdict::Blank(Self { start, offset: self.offset }),
+            None => ChecksumVerdict::Unchecked,
+        }
+    }
+}
+
 /// A frame that the device cuts into several.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segmentation {
@@ -277,12 +289,10 @@ impl RxMeta {
     /// A [`Blank`](ChecksumVerdict::Blank) field that begins within those
     /// bytes makes no sense and leaves the packet unchecked.
     #[must_use]
+    #[inline]
     pub const fn above(mut self, header_len: u16) -> Self {
         if let ChecksumVerdict::Blank(place) = self.checksum {
-            self.checksum = match place.start.checked_sub(header_len) {
-                Some(start) => ChecksumVerdict::Blank(PartialChecksum { start, offset: place.offset }),
-                None => ChecksumVerdict::Unchecked,
-            };
+            self.checksum = place.above(header_len);
         }
         self
     }

@@ -10,6 +10,7 @@ mod groups;
 mod header;
 mod icmp;
 mod path_mtu;
+mod plain;
 mod receive;
 mod routing;
 mod timers;
