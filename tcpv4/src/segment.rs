@@ -150,6 +150,47 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// A segment as nearly all of an established connection are: it acknowledges,
+/// may bring data, and has no option but timestamps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Plain<'a> {
+    /// SEG.SEQ.
+    pub(crate) seq: SeqNum,
+    /// SEG.ACK.
+    pub(crate) ack: SeqNum,
+    /// SEG.WND as it stands in the header.
+    pub(crate) window: Window,
+    /// TSval, where there are timestamps.
+    pub(crate) ts_value: Option<u32>,
+    /// PSH: the sender had no more to send.
+    pub(crate) is_last: bool,
+    /// The data.
+    pub(crate) payload: &'a [u8],
+    /// As in [`Segment`].
+    pub(crate) segment_size: Option<NonZeroU16>,
+}
+
+impl<'a> Segment<'a> {
+    /// The same, where the segment is a plain one.
+    pub(crate) fn plain(&self) -> Option<Plain<'a>> {
+        let alone = Options { timestamps: self.options.timestamps, ..Options::NONE };
+        let is_plain = self.control.is_none()
+            && self.ecn != Ecn::Congested
+            && (self.marks | Marks::PSH) == Marks::PSH
+            && self.options == alone;
+        let ack = self.ack.filter(|_| is_plain)?;
+        Some(Plain {
+            seq: self.seq,
+            ack,
+            window: self.window,
+            ts_value: self.options.timestamps.map(|timestamps| timestamps.value),
+            is_last: self.marks.contains(Marks::PSH),
+            payload: self.payload,
+            segment_size: self.segment_size,
+        })
+    }
+}
+
 /// A segment to be sent: everything but ports, addresses and the bytes
 /// themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -95,6 +95,12 @@ impl<B: Bytes> Ring<B> {
         taken.len()
     }
 
+    /// Whether [`push_straight`](Self::push_straight) takes `count` bytes.
+    #[inline]
+    pub(crate) fn has_straight_room(&self, count: usize) -> bool {
+        self.head as usize + self.len() + count <= self.capacity()
+    }
+
     /// [Pushes](Self::push) all of `bytes` where they fit in one piece without
     /// going round; `false`, with nothing changed, where not.
     #[inline]

@@ -9,7 +9,7 @@ use super::stamp::Stamp;
 use super::{Connection, Dropped, Events, Failure, Flags, Outcome, State};
 use crate::SeqNum;
 use crate::buffer::{Backing, Side};
-use crate::segment::{Control, Ecn, Marks, Segment};
+use crate::segment::{Control, Segment};
 
 /// Challenge ACKs are at least this far apart, as Linux's answers to what is
 /// out of the window.
@@ -22,9 +22,16 @@ const TS_RECENT_VALID_NANOS: u64 = TS_RECENT_VALID.as_nanos() as u64;
 impl<B: Backing> Connection<B> {
     /// Takes a segment of this connection.
     pub fn handle_segment(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
-        if let Some(outcome) = self.handle_expected(now, segment) {
-            return outcome;
+        match segment.plain().and_then(|plain| self.handle_plain(now, &plain)) {
+            Some(events) => Outcome::events(events),
+            None => self.handle_any(now, segment),
         }
+    }
+
+    /// The same, for one of which it is known that
+    /// [`handle_plain`](Self::handle_plain) would not take it, or that comes to
+    /// the same without.
+    pub(crate) fn handle_any(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
         match self.state {
             // RFC 9293 §3.10.7.1.
             State::Closed => Outcome {
@@ -43,50 +50,6 @@ impl<B: Backing> Connection<B> {
                 Ok(outcome) | Err(outcome) => outcome,
             },
         }
-    }
-
-    /// Takes the segment if it is the one that nearly always comes next; `None`,
-    /// with nothing changed, for any other.
-    #[inline]
-    pub(crate) fn handle_expected(&mut self, now: Instant, segment: &Segment<'_>) -> Option<Outcome> {
-        let is_expected = self.state == State::Established && self.is_expected(segment);
-        is_expected.then(|| self.take_expected(now, segment))
-    }
-
-    /// Whether the segment is the one that comes next, with nothing about it
-    /// that needs thought: the steps of [`Self::arrives`] would all let it
-    /// pass.
-    #[inline]
-    fn is_expected(&self, segment: &Segment<'_>) -> bool {
-        segment.control.is_none()
-            && segment.seq == self.rcv.nxt
-            && segment.ack.is_some_and(|ack| self.snd.expects(ack))
-            && segment.payload.len() as u32 <= self.rcv.wnd()
-            && segment.ecn != Ecn::Congested
-            && !segment.marks.intersects(Marks::ECE | Marks::CWR)
-            && segment.options.sack.is_empty()
-            && !self.is_old(segment)
-            && self.busy.get().is_none_or(|busy| busy.assembler.is_empty() && busy.fin_at.is_none())
-    }
-
-    /// The expected segment: an acknowledgement, data, or both.
-    #[inline]
-    fn take_expected(&mut self, now: Instant, segment: &Segment<'_>) -> Outcome {
-        self.heard(now, segment);
-        let mut outcome = Outcome::default();
-        if let Some(ack) = segment.ack {
-            outcome.events = match self.acknowledged_in_order(now, segment, ack) {
-                Some(events) => events,
-                None => self.acknowledged(now, segment, ack),
-            };
-        }
-        if !segment.payload.is_empty() {
-            self.counts.segment_received(segment);
-            let (events, dropped) = self.take_next(now, segment, segment.payload);
-            outcome.events |= events;
-            outcome.dropped = dropped;
-        }
-        outcome
     }
 
     /// The steps of RFC 9293 §3.10.7.4, in their order; `Err` ends them.
@@ -112,7 +75,6 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Something acceptable was heard from the peer.
-    #[inline]
     fn heard(&mut self, now: Instant, segment: &Segment<'_>) {
         if !segment.payload.is_empty() && self.acks.is_used_up() && self.heard_at.elapsed(now) > self.rtt.rto()
         {
@@ -141,7 +103,7 @@ impl<B: Backing> Connection<B> {
 
     /// Before TS.Recent moves on: a landmark, if there is none within reach.
     #[inline]
-    fn note_landmark(&mut self) {
+    pub(super) fn note_landmark(&mut self) {
         let here = Landmark { seq: self.rcv.nxt, ts: self.ts.recent };
         let landmark = &mut self.busy.get_or_default().landmark;
         if landmark.is_none_or(|last| here.seq.since(last.seq) > Landmark::REACH) {
@@ -152,7 +114,6 @@ impl<B: Backing> Connection<B> {
     /// Whether the timestamp is older than one seen (RFC 7323 §5.2).
     ///
     /// A segment without one passes, as in Linux: middleboxes strip options.
-    #[inline]
     fn is_old(&self, segment: &Segment<'_>) -> bool {
         self.flags.contains(Flags::TIMESTAMPS)
             && segment.options.timestamps.is_some_and(|ts| (ts.value.wrapping_sub(self.ts.recent) as i32) < 0)

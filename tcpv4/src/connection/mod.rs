@@ -170,6 +170,7 @@ struct User {
 /// Getters.
 impl<B: Backing> Connection<B> {
     /// The state.
+    #[inline]
     pub fn state(&self) -> State {
         self.state
     }

@@ -102,7 +102,7 @@ impl<B: Backing> Connection<B> {
 
     /// Seventh: data, trimmed to what is new and within the window.
     fn data(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(Events, Option<Dropped>), Outcome> {
-        self.counts.segment_received(segment);
+        self.counts.segment_received(segment.payload, segment.segment_size);
         let nxt = self.rcv.nxt;
         let old = nxt.since(segment.seq) as usize;
         let Some(payload) = segment.payload.get(old..).filter(|payload| !payload.is_empty()) else {
@@ -147,13 +147,7 @@ impl<B: Backing> Connection<B> {
     }
 
     /// Takes the bytes at RCV.NXT, and what they join up with.
-    #[inline]
-    pub(super) fn take_next(
-        &mut self,
-        now: Instant,
-        segment: &Segment<'_>,
-        payload: &[u8],
-    ) -> (Events, Option<Dropped>) {
+    fn take_next(&mut self, now: Instant, segment: &Segment<'_>, payload: &[u8]) -> (Events, Option<Dropped>) {
         let before = self.rcv.nxt;
         let busy = self.busy.get_or_default();
         let taken = busy.receive.push(payload, self.limits.receive);
@@ -169,13 +163,21 @@ impl<B: Backing> Connection<B> {
             // It fills a hole, or some of it.
             self.acks.now();
         }
-        self.counts.received(self.rcv.nxt.since(before));
+        self.received(now, size_of(segment), self.rcv.nxt.since(before));
+        (Events::READABLE, (taken < payload.len()).then_some(Dropped::NoRoom))
+    }
+
+    /// RCV.NXT has moved on by `count`, with a segment of `size`: when is that to
+    /// be acknowledged?
+    #[inline(always)]
+    pub(super) fn received(&mut self, now: Instant, size: Size, count: u32) {
+        self.counts.received(count);
         let unacknowledged = self.rcv.nxt.since(self.rcv.acked);
-        self.acks.data(size_of(segment), &mut busy.last_smaller, unacknowledged);
-        if self.acks.due.is_delayed() && self.timer(Timer::DelayedAck).is_none() {
+        let busy = self.busy.get_or_default();
+        self.acks.data(size, &mut busy.last_smaller, unacknowledged);
+        if self.acks.due.is_delayed() && !busy.timers.has_delayed_ack() {
             self.set_timer(Timer::DelayedAck, now.plus_micros(MAX_DELAY.as_micros() as u64));
         }
-        (Events::READABLE, (taken < payload.len()).then_some(Dropped::NoRoom))
     }
 
     /// Takes bytes beyond a hole. The peer is told at once.
@@ -226,12 +228,8 @@ impl<B: Backing> Connection<B> {
 }
 
 /// The size of the segment, or of those that it carries.
-#[inline]
 fn size_of(segment: &Segment<'_>) -> Size {
-    let data = segment.payload.len().min(usize::from(u16::MAX)) as u16;
-    Size {
-        data: segment.segment_size.map_or(data, |size| data.min(size.get())),
-        blocks: segment.options.sack.encoded_len() as u16,
-        is_last: segment.marks.contains(Marks::PSH) || segment.control.is_some(),
-    }
+    let is_last = segment.marks.contains(Marks::PSH) || segment.control.is_some();
+    let size = Size::of(segment.payload, segment.segment_size, is_last);
+    Size { blocks: segment.options.sack.encoded_len() as u16, ..size }
 }

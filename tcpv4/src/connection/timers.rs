@@ -52,6 +52,11 @@ impl Timers {
     }
 
     #[inline]
+    pub(super) fn has_delayed_ack(&self) -> bool {
+        self.delayed_ack != Instant::MAX
+    }
+
+    #[inline]
     pub(super) fn clear_delayed_ack(&mut self) {
         self.delayed_ack = Instant::MAX;
     }

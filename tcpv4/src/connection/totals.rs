@@ -1,8 +1,10 @@
 //! What a connection has sent and received since it began.
 
+use core::num::NonZeroU16;
+
 use super::{Connection, Flags, State};
 use crate::buffer::Backing;
-use crate::segment::{Purpose, Segment, Transmit};
+use crate::segment::{Purpose, Transmit};
 
 /// What a connection has sent and received since it began. The names of
 /// Linux's `tcp_info` stand beside. All wrap.
@@ -99,9 +101,8 @@ impl Counts {
 
     /// A segment with data has come.
     #[inline]
-    pub(super) fn segment_received(&mut self, segment: &Segment<'_>) {
-        let len = segment.payload.len();
-        let pieces = segment.segment_size.map_or(1, |size| len.div_ceil(usize::from(size.get())));
+    pub(super) fn segment_received(&mut self, payload: &[u8], segment_size: Option<NonZeroU16>) {
+        let pieces = segment_size.map_or(1, |size| payload.len().div_ceil(usize::from(size.get())));
         self.data_segments_received = self.data_segments_received.wrapping_add(pieces as u32);
     }
 

@@ -118,9 +118,12 @@ impl<S: Storage> Held<S> {
     /// most, but for a connection that waits to be accepted.
     #[inline]
     pub(crate) fn is_to_confirm(&mut self, now: Instant, events: Events) -> bool {
+        if !events.contains(Events::CONFIRMED) {
+            return false;
+        }
         let seconds = seconds(now);
         let waits = self.owner == Owner::Listener;
-        let confirms = events.contains(Events::CONFIRMED) && (waits || self.seconds != seconds);
+        let confirms = waits || self.seconds != seconds;
         if confirms && !waits {
             self.seconds = seconds;
         }

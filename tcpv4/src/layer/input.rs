@@ -1,10 +1,9 @@
 //! What arrives.
 
-use core::cell::RefMut;
-
-use traits::{Cast, Inbound, Instant, Ip, Packet};
+use traits::{Cast, ChecksumVerdict, Inbound, Instant, Ip, Packet};
 
 use super::held::Woken;
+use super::predicted::Told;
 use super::{ConnectionId, Lent, Owner, State, Tcp};
 use crate::connection::{Dropped, Events, Failure, Outcome};
 use crate::half_open;
@@ -35,26 +34,56 @@ pub(super) enum Next {
     Backlog(ConnectionId),
 }
 
+/// What is known of a packet by now.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known {
+    /// Its checksum is right.
+    pub(super) is_intact: bool,
+    /// The hash of its tuple, and what that leads to.
+    pub(super) entry: Option<(u32, Option<Entry>)>,
+}
+
 impl<I: Ip, S: Storage> Tcp<I, S> {
     /// Takes what the layer below has for TCP.
     ///
     /// `listeners` says who listens on a port: asked when a SYN arrives, and
     /// again when its handshake ends, so that a listener may come and go at
     /// any time. Nothing is sent from here; the task is woken.
+    #[inline]
     pub fn input<'l>(&self, inbound: Inbound<'_>, mut listeners: impl FnMut(u16) -> Option<&'l dyn Accept>) {
         match inbound {
-            Inbound::Packet(packet) => self.input_packet(&packet, &mut listeners),
+            Inbound::Packet(packet) => {
+                self.counters.received.count();
+                let Packet { src, dst, payload, .. } = packet;
+                let taken = match Told::of(&packet) {
+                    Some(told) => self.input_plain(src, dst, payload, told),
+                    None => Err(Known::default()),
+                };
+                if let Err(known) = taken {
+                    self.input_any(&packet, known, &mut listeners);
+                }
+            }
             Inbound::Error(error) => self.input_error(&error),
         }
     }
 
-    fn input_packet<'l>(&self, packet: &Packet<'_>, listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>) {
+    /// Any packet, with what is known of it.
+    #[inline(never)]
+    fn input_any<'l>(
+        &self,
+        packet: &Packet<'_>,
+        known: Known,
+        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
+    ) {
         let counters = &self.counters;
-        counters.received.count();
         if packet.cast != Cast::Unicast {
             return counters.not_unicast.count();
         }
-        let parsed = wire::parse(packet.src, packet.dst, packet.tos, &packet.meta, packet.payload);
+        let meta = match known.is_intact {
+            true => packet.meta.with_checksum(ChecksumVerdict::Verified),
+            false => packet.meta,
+        };
+        let parsed = wire::parse(packet.src, packet.dst, packet.tos, &meta, packet.payload);
         let (ports, segment) = match parsed {
             Ok(parsed) => parsed,
             Err(HeaderError::Checksum) => return counters.bad_checksum.count(),
@@ -66,80 +95,26 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             return counters.bad_port.count();
         }
         let tuple = Tuple { local: packet.dst, remote: packet.src, local_port: dst, remote_port: src };
-        self.input_segment(&tuple, &segment, listeners);
+        self.input_segment(&tuple, &segment, known.entry, listeners);
     }
 
     fn input_segment<'l>(
         &self,
         tuple: &Tuple,
         segment: &Segment<'_>,
+        known: Option<(u32, Option<Entry>)>,
         listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
     ) {
         let now = self.ip.now();
         let Ok(mut state) = self.state.try_borrow_mut() else {
             return self.counters.reentered.count();
         };
-        // Of what is no connection, the hash is asked for again.
-        let (hash, entry) = match state.recent(tuple) {
-            Some(slot) => (0, Some(Entry::Connection(slot))),
-            None => {
-                let hash = self.secret.table(tuple);
-                (hash, state.find(hash, tuple))
-            }
+        let (hash, entry) = match known {
+            Some(known) => known,
+            // Of a connection, nobody wants the hash.
+            None if state.is_recent(tuple) => (0, Some(Entry::Connection(state.recent))),
+            None => self.look_up(&mut state, tuple),
         };
-        if let Some(Entry::Connection(slot)) = entry {
-            state.recent = slot;
-            if let Some((woken, confirm)) = self.input_expected(&mut state, now, slot, segment) {
-                drop(state);
-                woken.wake();
-                if confirm {
-                    self.ip.confirm(tuple.remote);
-                }
-                return self.wake_task();
-            }
-        }
-        self.input_any(state, now, (hash, entry), tuple, segment, listeners);
-    }
-
-    /// A segment of a connection of which all is as it nearly always is: `None`,
-    /// with nothing changed, for any other.
-    #[inline]
-    fn input_expected(
-        &self,
-        state: &mut State<S>,
-        now: Instant,
-        slot: u32,
-        segment: &Segment<'_>,
-    ) -> Option<(Woken, bool)> {
-        if state.is_short_of_memory() {
-            return None;
-        }
-        let held = state.connections.get_mut(slot)?;
-        if !held.lent.is_empty() || held.owner == Owner::Listener {
-            return None;
-        }
-        let outcome = held.machine.handle_expected(now, segment)?;
-        let woken = held.wake_for(outcome.events);
-        let confirm = held.is_to_confirm(now, outcome.events);
-        if outcome.dropped.is_some() {
-            self.count_outcome(&outcome, None);
-        }
-        held.account(&mut state.bytes);
-        state.mark(slot);
-        Some((woken, confirm))
-    }
-
-    /// Any segment; with the hash of its tuple, and what is known of that.
-    #[inline(never)]
-    fn input_any<'l>(
-        &self,
-        mut state: RefMut<'_, State<S>>,
-        now: Instant,
-        (hash, entry): (u32, Option<Entry>),
-        tuple: &Tuple,
-        segment: &Segment<'_>,
-        listeners: &mut dyn FnMut(u16) -> Option<&'l dyn Accept>,
-    ) {
         let next = match entry {
             Some(Entry::Connection(slot)) => match self.in_backlog(&state, slot) {
                 Some(id) => Next::Backlog(id),
@@ -187,7 +162,6 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     }
 
     /// A segment of a connection.
-    #[inline]
     pub(super) fn input_connection(
         &self,
         state: &mut State<S>,
@@ -216,7 +190,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         } else {
             segment
         };
-        let outcome = held.machine.handle_segment(now, segment);
+        let outcome = held.machine.handle_any(now, segment);
         let woken = held.wake_for(outcome.events);
         let confirm = held.is_to_confirm(now, outcome.events);
         let tuple = held.tuple;

@@ -12,6 +12,7 @@ mod input;
 mod list;
 mod open;
 mod output;
+mod predicted;
 mod run;
 mod settle;
 mod state;

@@ -94,12 +94,11 @@ impl<S: Storage> State<S> {
         }
     }
 
-    /// The connection of a tuple, if it is the one that was found last:
-    /// segments come in runs.
+    /// Whether a tuple is that of the connection that was found last: segments
+    /// come in runs.
     #[inline]
-    pub(crate) fn recent(&self, tuple: &Tuple) -> Option<u32> {
-        let held = self.connections.get(self.recent)?;
-        (held.indexed && held.tuple == *tuple).then_some(self.recent)
+    pub(crate) fn is_recent(&self, tuple: &Tuple) -> bool {
+        self.connections.get(self.recent).is_some_and(|held| held.is_of(tuple))
     }
 
     /// What is known of a tuple.

@@ -1,5 +1,6 @@
 //! When to acknowledge.
 
+use core::num::NonZeroU16;
 use core::time::Duration;
 
 /// The longest that an acknowledgement waits (as Linux; RFC 9293 §3.8.6.3
@@ -72,6 +73,17 @@ pub(crate) struct Size {
     pub(crate) is_last: bool,
 }
 
+impl Size {
+    /// That of a segment of `payload`, or of those that it carries of
+    /// `segment_size` each; no SACK blocks beside.
+    #[inline]
+    pub(crate) fn of(payload: &[u8], segment_size: Option<NonZeroU16>, is_last: bool) -> Self {
+        let len = payload.len().min(usize::from(u16::MAX)) as u16;
+        let data = segment_size.map_or(len, |size| len.min(size.get()));
+        Self { data, blocks: 0, is_last }
+    }
+}
+
 /// The size that any host takes (RFC 9293 §3.7.1): smaller segments are seldom
 /// full ones.
 const DEFAULT_SIZE: u16 = 536;
@@ -95,6 +107,9 @@ impl AckPolicy {
             (self.peer_segment, last.0) = (size.data, 0);
         } else {
             self.smaller(size, last);
+        }
+        if self.due == Urgency::Now {
+            return;
         }
         let is_full = size.data.saturating_add(size.blocks) >= self.peer_segment;
         let is_quick = self.quick > 0 && self.quick != DIALOGUE;

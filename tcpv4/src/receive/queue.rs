@@ -37,6 +37,19 @@ impl<B: Bytes> ReceiveQueue<B> {
         self.ring.len() as u32
     }
 
+    /// Whether [`push`](Self::push) takes `count` bytes without growing.
+    #[inline]
+    pub(crate) fn has_straight_room(&self, count: usize) -> bool {
+        self.ring.has_straight_room(count)
+    }
+
+    /// The same for bytes that there is [room](Self::has_straight_room) for.
+    #[inline]
+    pub(crate) fn push_straight(&mut self, bytes: &[u8]) {
+        let has_room = self.ring.push_straight(bytes);
+        debug_assert!(has_room, "whoever asks looks first");
+    }
+
     /// Takes the next bytes, and returns how many there was room for, with
     /// at most `limit` bytes in all.
     ///

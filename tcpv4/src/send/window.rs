@@ -1,7 +1,7 @@
 //! The send sequence space.
 
 use crate::segment::Segment;
-use crate::{Mss, SeqNum, WindowScale};
+use crate::{Mss, SeqNum, Window, WindowScale};
 
 /// The send sequence space (RFC 9293 §3.3.1).
 ///
@@ -74,6 +74,20 @@ impl SendWindow {
         is_newer && self.set(segment)
     }
 
+    /// [Updates](Self::update) from a segment that acknowledges nothing new and
+    /// tells the same window.
+    #[inline]
+    pub(crate) fn update_same(&mut self, seq: SeqNum) {
+        self.wl1 = self.wl1.later(seq);
+    }
+
+    /// [Updates](Self::update) from a segment without SYN that acknowledges
+    /// something new.
+    #[inline]
+    pub(crate) fn update_newer(&mut self, seq: SeqNum, window: Window) {
+        self.tell(seq, self.scale.bytes(window));
+    }
+
     /// Takes the window of a segment: the first one, or a newer one.
     pub(crate) fn set(&mut self, segment: &Segment<'_>) -> bool {
         // The window of a SYN is never scaled (RFC 7323 §2.2).
@@ -82,10 +96,15 @@ impl SendWindow {
             Some(_) | None => self.scale,
         };
         let before = self.right_edge();
-        self.wnd = scale.bytes(segment.window);
-        self.max_wnd = self.max_wnd.max(self.wnd);
-        self.wl1 = segment.seq;
+        self.tell(segment.seq, scale.bytes(segment.window));
         before != self.right_edge()
+    }
+
+    #[inline]
+    fn tell(&mut self, seq: SeqNum, wnd: u32) {
+        self.wnd = wnd;
+        self.max_wnd = self.max_wnd.max(wnd);
+        self.wl1 = seq;
     }
 
     /// Whether an acknowledgement may be genuine (RFC 5961 §5): of nothing

@@ -220,6 +220,17 @@ impl<A> Slab<A> {
         self.slots.get_mut(at as usize)?.value.as_mut()
     }
 
+    /// The value in a slot that stands in a list.
+    #[inline]
+    pub(crate) fn get_listed<T>(&mut self, at: u32) -> Option<&mut T>
+    where
+        A: Arena<T>,
+    {
+        #[cfg(all(test, feature = "alloc"))]
+        super::count(1, 0, 0);
+        self.slots.get_mut(at as usize).filter(|slot| slot.prev != APART)?.value.as_mut()
+    }
+
     /// The value in a slot, if that was given back so many times.
     #[inline]
     pub(crate) fn get_if<T>(&mut self, at: u32, generation: u32) -> Option<&mut T>

@@ -79,11 +79,8 @@ pub fn parse<'a>(
     let options_len =
         usize::from(header.data_offset >> 4).checked_sub(HEADER_LEN / 4).ok_or(HeaderError::Truncated)? * 4;
     let (options, data) = rest.split_at_checked(options_len).ok_or(HeaderError::Truncated)?;
-    if !meta.checksum.is_trusted() {
-        let sum = Checksum::pseudo(src, dst, Protocol::TCP, payload.len()).bytes(payload);
-        if sum.finish() != 0 {
-            return Err(HeaderError::Checksum);
-        }
+    if !meta.checksum.is_trusted() && !is_intact(src, dst, payload) {
+        return Err(HeaderError::Checksum);
     }
     let flags = header.flags;
     // RST outweighs what stands beside it; SYN and FIN exclude each other.
@@ -94,18 +91,24 @@ pub fn parse<'a>(
         (false, false, true) => Some(Control::Fin),
         (false, false, false) => None,
     };
-    let segment = Segment {
+    let mut segment = Segment {
         seq: SeqNum::new(header.seq.get()),
         ack: (flags & ACK != 0).then(|| SeqNum::new(header.ack.get())),
         window: Window(header.window.get()),
         control,
         marks: Marks::from_bits_truncate(flags),
-        options: Options::parse(options),
+        options: Options::NONE,
         ecn: Ecn::from_tos(tos),
         payload: data,
         segment_size: meta.segment_size,
     };
+    segment.options.read(options);
     Ok((Ports { src: header.src_port.get(), dst: header.dst_port.get() }, segment))
+}
+
+/// Whether the checksum is right.
+pub(crate) fn is_intact(src: Ipv4Addr, dst: Ipv4Addr, payload: &[u8]) -> bool {
+    Checksum::pseudo(src, dst, Protocol::TCP, payload.len()).bytes(payload).finish() == 0
 }
 
 /// Writes header and options of `transmit` into the first

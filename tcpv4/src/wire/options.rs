@@ -109,19 +109,25 @@ impl Options {
     ///
     /// Reading stops at the first one whose length is impossible; those before
     /// it count. An option of a known kind with a wrong length is skipped.
-    #[inline]
     pub fn parse(bytes: &[u8]) -> Self {
+        let mut options = Self::NONE;
+        options.read(bytes);
+        options
+    }
+
+    /// The same, into a place where there are none: to move them costs.
+    #[inline]
+    pub(super) fn read(&mut self, bytes: &[u8]) {
         // What almost every segment of an established connection has.
         if let &[NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = bytes {
-            let timestamps = Some(Timestamps::from_bytes([a, b, c, d, e, f, g, h]));
-            return Self { timestamps, ..Self::NONE };
+            self.timestamps = Some(Timestamps::from_bytes([a, b, c, d, e, f, g, h]));
+        } else {
+            self.read_any(bytes);
         }
-        Self::parse_any(bytes)
     }
 
     #[inline(never)]
-    fn parse_any(mut bytes: &[u8]) -> Self {
-        let mut options = Self::NONE;
+    fn read_any(&mut self, mut bytes: &[u8]) {
         while let Some((&kind, rest)) = bytes.split_first() {
             if kind == END {
                 break;
@@ -136,10 +142,9 @@ impl Options {
             else {
                 break;
             };
-            options.take(kind, body);
+            self.take(kind, body);
             bytes = rest;
         }
-        options
     }
 
     fn take(&mut self, kind: u8, body: &[u8]) {

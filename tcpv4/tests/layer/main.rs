@@ -21,6 +21,7 @@ mod list;
 mod listener;
 mod memory;
 mod neighbour;
+mod plain;
 mod ports;
 mod reset;
 mod run;

@@ -22,13 +22,14 @@ use crate::send::{Record, Resent};
 
 std::thread_local! {
     static IS_OFF: Cell<bool> = const { Cell::new(false) };
-    static TAKEN: Cell<[u64; 2]> = const { Cell::new([0; 2]) };
+    static TAKEN: Cell<[u64; 3]> = const { Cell::new([0; 3]) };
 }
 
 /// Which straight function.
 #[derive(Clone, Copy)]
 pub(in crate::connection) enum Way {
     Acknowledged,
+    Received,
     Sent,
 }
 
@@ -288,12 +289,12 @@ fn a_path_without_faults_goes_straight() {
             mtus: [MTU, 1400, 9_000],
         };
         for carry_out in [growing, fixed] {
-            TAKEN.set([0; 2]);
+            TAKEN.set([0; 3]);
             carry_out(&plan, true);
-            assert_eq!(TAKEN.get(), [0; 2]);
+            assert_eq!(TAKEN.get(), [0; 3]);
             carry_out(&plan, false);
-            let [acknowledged, sent] = TAKEN.get();
-            assert!(acknowledged > 50 && sent > 50, "{:?} of {plan:?}", TAKEN.get());
+            let [acknowledged, received, sent] = TAKEN.get();
+            assert!(acknowledged > 50 && received > 50 && sent > 50, "{:?} of {plan:?}", TAKEN.get());
         }
     }
 }

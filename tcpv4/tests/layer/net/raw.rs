@@ -31,6 +31,8 @@ pub struct Raw {
     pub options: Vec<u8>,
     pub payload: Vec<u8>,
     pub cast: Cast,
+    /// A bit that is turned over on the way.
+    pub spoilt: Option<usize>,
 }
 
 impl Raw {
@@ -47,6 +49,7 @@ impl Raw {
             options: Vec::new(),
             payload: Vec::new(),
             cast: Cast::Unicast,
+            spoilt: None,
         }
     }
 
@@ -84,6 +87,11 @@ impl Raw {
         bytes.extend(&self.options);
         bytes.extend(&self.payload);
         seal(self.src, self.dst, &mut bytes);
+        if let Some(bit) = self.spoilt
+            && let Some(byte) = bytes.get_mut(bit / 8)
+        {
+            *byte ^= 1 << (bit % 8);
+        }
         bytes
     }
 
