@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tcpv4::{Listener, Storage};
 use traits::Cast;
 
-use crate::net::raw::{ACK, PEER, PSH, Raw, SYN, Seen};
+use crate::net::raw::{ACK, CWR, ECE, PEER, PSH, Raw, SYN, Seen};
 use crate::net::{Net, accept, once, speak, with_heap};
 
 /// What arrives: where it differs from the one that is expected, and how.
@@ -23,6 +23,8 @@ struct Arrives {
     /// Added to the timestamp before.
     ts: i32,
     is_broadcast: bool,
+    /// It has met congestion.
+    is_marked: bool,
     /// A bit that is turned over.
     spoilt: Option<usize>,
     from_other: bool,
@@ -30,6 +32,15 @@ struct Arrives {
     written: usize,
     read: usize,
     passes: u64,
+    /// In whose hands a queue is meanwhile.
+    lent: Lent,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Lent {
+    None,
+    Send,
+    Received,
 }
 
 fn arrives() -> impl Strategy<Value = Arrives> {
@@ -44,9 +55,11 @@ fn arrives() -> impl Strategy<Value = Arrives> {
         prop_oneof![3 => Just(0usize), 1 => 1usize..5000],
         prop_oneof![1 => Just(0usize), 2 => 1usize..5000],
         prop_oneof![4 => 0u64..50, 1 => 0u64..3_000],
+        prop_oneof![10 => Just(Lent::None), 1 => Just(Lent::Send), 1 => Just(Lent::Received)],
     );
-    (flags, off(), off(), window, len, ts, rare(), spoilt, rare(), user).prop_map(
-        |(flags, seq, ack, window, len, ts, is_broadcast, spoilt, from_other, user)| Arrives {
+    let met = (rare(), rare());
+    (flags, off(), off(), window, len, ts, met, spoilt, rare(), user).prop_map(
+        |(flags, seq, ack, window, len, ts, (is_broadcast, is_marked), spoilt, from_other, user)| Arrives {
             flags,
             seq,
             ack,
@@ -54,11 +67,13 @@ fn arrives() -> impl Strategy<Value = Arrives> {
             len,
             ts,
             is_broadcast,
+            is_marked,
             spoilt,
             from_other,
             written: user.0,
             read: user.1,
             passes: user.2,
+            lent: user.3,
         },
     )
 }
@@ -70,9 +85,12 @@ fn timestamps(value: u32, echo: u32, is_usual: bool) -> Vec<u8> {
 }
 
 /// All that can be seen of a host to which that happens.
-fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, all: &[Arrives]) -> Vec<String> {
+fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, ecn: bool, all: &[Arrives]) -> Vec<String> {
     let listener = Listener::<2>::with_capacity();
-    let opening = Raw::new(SYN, 999, 0).options(&timestamps(1, 0, true));
+    let mut settings = net.a().settings();
+    settings.ecn = ecn;
+    net.a().set_settings(settings);
+    let opening = Raw::new(if ecn { SYN | ECE | CWR } else { SYN }, 999, 0).options(&timestamps(1, 0, true));
     let (mut flow, first) = accept(net, &listener, &opening);
     let (mut nxt, mut una, mut ts) = (1000u32, first, 1u32);
     let mut buffer = [0; 5000];
@@ -92,8 +110,24 @@ fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, all: &[Arrives]) -> Vec<Str
         if arrives.from_other {
             raw = raw.from(PEER, 6000);
         }
+        raw.tos = if arrives.is_marked { 3 } else { 0 };
         raw.spoilt = arrives.spoilt;
-        raw.input(net.a(), Some(&listener));
+        let input = || raw.input(net.a(), Some(&listener));
+        match arrives.lent {
+            Lent::None => input(),
+            Lent::Send => {
+                let lent = once(flow.write_with(|_| (3, input())));
+                if lent.is_pending() {
+                    input();
+                }
+            }
+            Lent::Received => {
+                let lent = once(flow.read_with(|_| (1, input())));
+                if lent.is_pending() {
+                    input();
+                }
+            }
+        }
         let said: Vec<Seen> = speak(net);
         let read = once(flow.read(&mut buffer[..arrives.read]));
         let more = speak(net);
@@ -109,10 +143,10 @@ fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, all: &[Arrives]) -> Vec<Str
 
 proptest! {
     #[test]
-    fn both_ways_do_the_same(all in proptest::collection::vec(arrives(), 1..60)) {
+    fn both_ways_do_the_same(ecn: bool, all in proptest::collection::vec(arrives(), 1..60)) {
         let mut traces = Vec::new();
         for is_usual in [true, false] {
-            with_heap(|net| traces.push(run(net, is_usual, &all)));
+            with_heap(|net| traces.push(run(net, is_usual, ecn, &all)));
         }
         for (at, (usual, other)) in traces[0].iter().zip(&traces[1]).enumerate() {
             prop_assert_eq!(usual, other, "after {} of {:?}", at, all);

@@ -9,11 +9,8 @@ use tcpv4::connection::Info;
 use tcpv4::{Listener, Statistics, Tcp};
 use traits::{Capabilities, Instant, Layer as _, Offload, SendError};
 
-use crate::net::raw::{ACK, Raw, SYN};
+use crate::net::raw::{ACK, CWR, ECE, Raw, SYN};
 use crate::net::{Clock, MockIp, Sent, once, pattern, random};
-
-const ECE: u8 = 0x40;
-const CWR: u8 = 0x80;
 
 /// What happens to a connection that sends.
 #[derive(Clone, Debug)]

@@ -13,6 +13,8 @@ pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 pub const PSH: u8 = 8;
 pub const ACK: u8 = 16;
+pub const ECE: u8 = 0x40;
+pub const CWR: u8 = 0x80;
 
 pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -31,6 +33,7 @@ pub struct Raw {
     pub options: Vec<u8>,
     pub payload: Vec<u8>,
     pub cast: Cast,
+    pub tos: u8,
     /// A bit that is turned over on the way.
     pub spoilt: Option<usize>,
 }
@@ -49,6 +52,7 @@ impl Raw {
             options: Vec::new(),
             payload: Vec::new(),
             cast: Cast::Unicast,
+            tos: 0,
             spoilt: None,
         }
     }
@@ -99,7 +103,7 @@ impl Raw {
     pub fn input<S: Storage>(&self, tcp: &Tcp<&MockIp, S>, listener: Option<&dyn Accept>) {
         let bytes = self.bytes();
         let mut packet = Packet::new(self.src, self.dst, Protocol::TCP, &bytes);
-        packet.cast = self.cast;
+        (packet.cast, packet.tos) = (self.cast, self.tos);
         tcp.input(Inbound::Packet(packet), |port| listener.filter(|_| port == 80));
     }
 }

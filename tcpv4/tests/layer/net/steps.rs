@@ -9,7 +9,7 @@ use std::time::Duration;
 use tcpv4::{Flow, Listener, Storage};
 use traits::{Ip, Layer as _};
 
-use super::raw::{self, ACK, Raw, SYN, Seen};
+use super::raw::{self, ACK, CWR, ECE, Raw, SYN, Seen};
 use super::{MockIp, Net};
 
 /// Polls once, and drops the future.
@@ -31,7 +31,7 @@ pub fn accept<'t, 'n, S: Storage, const BACKLOG: usize>(
     opening: &Raw,
 ) -> (Flow<'t, &'n MockIp, S>, u32) {
     let (mut syn, mut ack) = (opening.clone(), opening.clone());
-    (syn.flags, syn.ack) = (SYN, 0);
+    (syn.flags, syn.ack) = (SYN | opening.flags & (ECE | CWR), 0);
     syn.input(net.a(), Some(listener));
     let next = speak(net)[0].seq.wrapping_add(1);
     (ack.flags, ack.seq, ack.ack) = (ACK, opening.seq.wrapping_add(1), next);
