@@ -67,6 +67,21 @@ fn a_seed_decides_everything() {
     assert!(captured(&Scenario::of_seed(11)) != captured(&Scenario::of_seed(12)));
 }
 
+/// Marks of congestion come where things are lost and overtaken, for longer than a
+/// timeout as well.
+#[test]
+fn marks_come_beside_losses_and_reordering() {
+    let beside = (0..100).map(Scenario::of_seed).filter(|scenario| {
+        let is_bad = scenario.loss > 0 && scenario.reordering > 0 && scenario.hold > 200_000;
+        let outcome = || play::<Vec<u8>>(scenario, None).expect("the scenario plays");
+        is_bad && scenario.marking > 0 && scenario.options.0 && {
+            let outcome = outcome();
+            outcome.marked > 0 && outcome.retransmitted > 0
+        }
+    });
+    assert!(beside.count() > 1);
+}
+
 /// A scenario has up to six hosts, each an interface of the capture.
 #[test]
 fn many_hosts_are_on_one_switch() {

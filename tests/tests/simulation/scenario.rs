@@ -42,6 +42,8 @@ pub(crate) struct Scenario {
     pub(crate) bit_error: u32,
     /// Its end is missing.
     pub(crate) truncation: u32,
+    /// It is marked, if it is ECN-capable.
+    pub(crate) marking: u32,
     /// The device is full for 3 ms.
     pub(crate) full: u32,
     /// The largest window, in bytes.
@@ -70,6 +72,7 @@ impl Scenario {
             .with_reordering(of(self.reordering), micros(self.hold))
             .with_bit_error(of(self.bit_error))
             .with_truncation(of(self.truncation))
+            .with_marking(of(self.marking))
             .with_full(of(self.full), Duration::from_millis(3))
             .with_delay(Duration::ZERO, micros(self.jitter))
     }
@@ -110,12 +113,14 @@ pub(crate) fn strategy(seed: u64) -> impl Strategy<Value = Scenario> {
     let rate = prop_oneof![2 => Just(0u32), 1 => 1_000_000u32..100_000_000];
     let network = (0u32..50_000, faults(5_000), rate, 4usize..256, any::<bool>());
     let mtu = prop_oneof![3 => Just(1500usize), 1 => 576usize..1500];
-    let spoilt = (faults(150), faults(100), faults(150), 1u32..30_000, faults(15), faults(15), faults(30));
-    let ends = (limit(), limit(), mtu, any::<(bool, bool)>());
+    // Seldom so long that a timeout fires for what is not lost.
+    let hold = prop_oneof![4 => 1u32..30_000, 1 => 30_000u32..1_500_000];
+    let spoilt = (faults(150), faults(100), faults(150), hold, faults(15), faults(15), faults(30));
+    let ends = (limit(), limit(), mtu, any::<(bool, bool)>(), faults(200));
     (2usize..=HOSTS, len, network, spoilt, ends).prop_map(move |(hosts, len, network, spoilt, ends)| {
         let (delay, jitter, rate, queue, drops) = network;
         let (loss, duplication, reordering, hold, bit_error, truncation, full) = spoilt;
-        let (receive_limit, send_limit, mtu, options) = ends;
+        let (receive_limit, send_limit, mtu, options, marking) = ends;
         // Windows of less than a segment take a round trip for each few bytes.
         let len = if receive_limit.min(send_limit) < 5_000 { len.min(20_000) } else { len };
         let faults = (loss, duplication, reordering, hold);
@@ -134,6 +139,7 @@ pub(crate) fn strategy(seed: u64) -> impl Strategy<Value = Scenario> {
             hold: faults.3,
             bit_error,
             truncation,
+            marking,
             full,
             receive_limit,
             send_limit,

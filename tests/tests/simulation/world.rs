@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
     pub(crate) ended: Instant,
     /// Segments sent again, by all together.
     pub(crate) retransmitted: u64,
+    /// Packets marked on their way.
+    pub(crate) marked: u64,
 }
 
 /// The layers of a host, as they are on a small machine.
@@ -44,6 +46,7 @@ struct Known {
     /// What it remembers, once it has done what it has to.
     usage: Cell<Option<Usage>>,
     retransmitted: Cell<u64>,
+    marked: Cell<u64>,
 }
 
 const fn address(host: usize) -> Cidr {
@@ -176,17 +179,22 @@ pub(crate) fn play<W: Write>(
     let hosts = (0..scenario.hosts).map(async |number| {
         let random = generator(scenario, number, 0);
         let port = Faults::new(switch.port(number), random, scenario.impairments(), Impairments::NONE);
-        match recorder {
+        let done = match recorder {
             Some(recorder) => {
                 let name = format!("host{number}");
-                host(&Capture::shared(port, recorder, &name), clock_ref, scenario, number, known_ref).await
+                host(&Capture::shared(&port, recorder, &name), clock_ref, scenario, number, known_ref).await
             }
             None => host(&port, clock_ref, scenario, number, known_ref).await,
+        };
+        if let Some(known) = known_ref.get(number) {
+            known.marked.set(port.faults().transmit.marked);
         }
+        done
     });
     let world = pin!(try_join_all(hosts));
     let limit = Instant::from_secs(6 * 3600);
     Simulator::new(&clock).until(limit).run(world).map_err(|error| error.to_string())??;
     let retransmitted = known.iter().map(|known| known.retransmitted.get()).sum();
-    Ok(Outcome { ended: clock.now(), retransmitted })
+    let marked = known.iter().map(|known| known.marked.get()).sum();
+    Ok(Outcome { ended: clock.now(), retransmitted, marked })
 }
