@@ -100,6 +100,13 @@ pub fn with_host<R>(configured: bool, run: impl FnOnce(&Host<'_>) -> R) -> R {
 }
 
 impl Host<'_> {
+    /// Has connections from now on offer ECN; a peer's offer is taken up anyhow.
+    pub fn offer_ecn(&self) {
+        let mut settings = self.tcp.settings();
+        settings.ecn = true;
+        self.tcp.set_settings(settings);
+    }
+
     /// Hands a frame up the tower. What it takes, an independent parser takes
     /// as well; what that finds nothing wrong with is not refused.
     pub fn input(&self, frame: &[u8], meta: RxMeta, dhcp: Option<&dyn Receive>) {

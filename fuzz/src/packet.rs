@@ -28,6 +28,8 @@ pub struct Ipv4<'a> {
     pub src: Ipv4Addr,
     /// To whom.
     pub dst: Ipv4Addr,
+    /// The ECN field, its lower two bits.
+    pub ecn: u8,
     /// What.
     pub protocol: Protocol,
     /// Names the packet to which fragments belong.
@@ -43,6 +45,7 @@ impl Default for Ipv4<'_> {
         Self {
             src: PEER.1,
             dst: STACK.1,
+            ecn: 0,
             protocol: Protocol::UDP,
             identification: 0,
             fragment: 0,
@@ -59,6 +62,7 @@ impl Ipv4<'_> {
         let total = (header_len + payload.len()).min(65_535);
         let mut packet = vec![0; header_len];
         packet[0] = 0x40 | (header_len / 4) as u8;
+        packet[1] = self.ecn & 3;
         packet[2..4].copy_from_slice(&(total as u16).to_be_bytes());
         packet[4..6].copy_from_slice(&self.identification.to_be_bytes());
         packet[6..8].copy_from_slice(&self.fragment.to_be_bytes());

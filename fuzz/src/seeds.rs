@@ -161,6 +161,13 @@ pub fn tcp() -> Vec<Vec<u8>> {
     };
     let (syn, ack, fin, rst) = (segment(3, b""), segment(0, b""), segment(5, b""), segment(7, b""));
     let data = segment(2, b"hello, stack");
+    // One without data, with options and a mark.
+    let marked =
+        |flags: u8, options: &[u8], last: u8| [&[0, 0, 0, 0, flags, 255, 0][..], options, &[0, last]].concat();
+    // Offers ECN and SACK; data marked on the way; ECE, with CWR; all of it again.
+    let offer = marked(8, &[1, 4, 100, 7], 0);
+    let told_twice = [3, 249, 0, 1, 0xff, 0];
+    let [congested, echo, both] = [marked(0, &[7], 3), marked(0, &[7], 4), marked(0, &told_twice, 12)];
     let (accept, read, write, close) = (vec![7], vec![8, 0, 7, 0, 0], vec![8, 0, 7, 0, 2], vec![8, 0, 0, 0, 4]);
     let pass = vec![11, 0, 40, 0];
     let open = [&[0][..], &syn, &ack, &accept].concat();
@@ -170,6 +177,9 @@ pub fn tcp() -> Vec<Vec<u8>> {
         [&open[..], &write, &write, &pass, &pass, &rst].concat(),
         [&[1][..], &syn, &syn, &ack, &accept, &data, &data, &write, &ack, &pass, &pass].concat(),
         [&[0, 6][..], &pass, &segment(4, b""), &ack, &data, &close, &fin].concat(),
+        [&[0][..], &offer, &ack, &accept, &write, &write, &echo, &write, &both, &write, &ack].concat(),
+        [&[2][..], &offer, &ack, &accept, &data, &congested, &write, &echo, &pass, &ack, &close].concat(),
+        [&[2, 6][..], &pass, &segment(9, b""), &write, &write, &write, &echo, &both, &ack].concat(),
     ]
 }
 
@@ -178,7 +188,14 @@ pub fn tcp_pair() -> Vec<Vec<u8>> {
     let calm = vec![4, 0, 8, 0, 10];
     let lossy = [&[16, 0, 1, 0, 20][..], &[255, 0, 255, 255, 200, 90, 255, 20, 255, 255, 255, 255]].concat();
     let long = [vec![40, 0, 40, 0, 5], (0..400).map(|n| (n * 73 % 256) as u8).collect()].concat();
-    vec![calm, lossy, long]
+    // The same with ECN.
+    let offered = |input: &Vec<u8>| {
+        let size = u16::from_be_bytes([input[0], input[1]]) + 12_000;
+        [&size.to_be_bytes()[..], &input[2..]].concat()
+    };
+    let plain = vec![calm, lossy, long];
+    let with_ecn: Vec<_> = plain.iter().map(offered).collect();
+    [plain, with_ecn].concat()
 }
 
 /// Headers with options, whole and ragged.

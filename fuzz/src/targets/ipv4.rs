@@ -38,14 +38,12 @@ pub fn ipv4(data: &[u8]) {
                     host.frame(&packet::ethernet(STACK.0, PEER.0, EtherType::IPV4, &packet));
                 }
                 2 | 3 => {
-                    let header = Ipv4 {
-                        src: address(&mut bytes),
-                        dst: address(&mut bytes),
-                        protocol: protocol(&mut bytes),
-                        identification: bytes.u16(),
-                        fragment: if bytes.u8() > 200 { bytes.u16() } else { 0 },
-                        options: bytes.short(),
-                    };
+                    let (src, dst) = (address(&mut bytes), address(&mut bytes));
+                    let (protocol, identification) = (protocol(&mut bytes), bytes.u16());
+                    let ecn = bytes.u8();
+                    let fragment = if ecn > 200 { bytes.u16() } else { 0 };
+                    let options = bytes.short();
+                    let header = Ipv4 { src, dst, ecn, protocol, identification, fragment, options };
                     host.frame(&header.frame(bytes.short()));
                 }
                 4 => {

@@ -22,17 +22,24 @@ struct Side {
     next: u32,
     /// What the stack has sent up to.
     seen: u32,
+    /// The ends of the segments sent last, the newest first.
+    ends: [u32; 8],
 }
 
-/// TCP: segments of any flags, numbers near to those that matter, options and
-/// data, in every state, while applications read, write and close. At the end
+/// TCP: segments of any flags, numbers near to those that matter, options, data and
+/// marks of congestion, in every state, while applications read, write and close.
+/// With and without ECN. At the end
 /// the peer falls silent, and nothing may be left of what it began.
 pub fn tcp(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     with_host(true, |host| {
         host.greet();
-        if bytes.u8() & 1 == 1 {
+        let start = bytes.u8();
+        if start & 1 != 0 {
             host.device.capabilities.set(Capabilities::new(Offload::all(), 65_000));
+        }
+        if start & 2 != 0 {
+            host.offer_ecn();
         }
         let mut flows: Vec<Flow<'_, &I<'_>, Heap>> = Vec::new();
         let dst = std::net::SocketAddrV4::new(PEER.1, PEER_PORT);
@@ -102,7 +109,12 @@ fn look(host: &Host<'_>, sides: &mut [Side; 2]) {
         }
         if let Some(side) = sides.iter_mut().find(|side| side.ports == ports) {
             let control = u32::from(tcp.syn()) + u32::from(tcp.fin());
-            side.seen = tcp.sequence_number().wrapping_add(tcp.payload().len() as u32).wrapping_add(control);
+            let end = tcp.sequence_number().wrapping_add(tcp.payload().len() as u32).wrapping_add(control);
+            side.seen = end;
+            if !side.ends.contains(&end) {
+                side.ends.rotate_right(1);
+                side.ends[0] = end;
+            }
             if tcp.ack() {
                 side.next = tcp.acknowledgment_number();
             }
@@ -117,7 +129,8 @@ fn segment(host: &Host<'_>, bytes: &mut Bytes<'_>, sides: &mut [Side; 2]) {
         0..=160 => value,
         161..=200 => value.wrapping_add(u32::from(bytes.u8())),
         201..=235 => value.wrapping_sub(u32::from(bytes.u8())),
-        236..=250 => value.wrapping_add(u32::from(bytes.u16())),
+        236..=248 => value.wrapping_add(u32::from(bytes.u16())),
+        249 | 250 => side.ends[usize::from(bytes.u16() & 7)],
         _ => bytes.u32(),
     };
     let seq = near(bytes, side.next);
@@ -145,16 +158,22 @@ fn segment(host: &Host<'_>, bytes: &mut Bytes<'_>, sides: &mut [Side; 2]) {
             let start = near(bytes, side.seen);
             options.extend([1, 1, 5, 10]);
             options.extend(start.to_be_bytes());
-            options.extend(start.wrapping_add(u32::from(bytes.u16())).to_be_bytes());
+            let end = match bytes.u16() {
+                choice @ 0xff00.. => side.ends[usize::from(choice & 7)],
+                len => start.wrapping_add(len.into()),
+            };
+            options.extend(end.to_be_bytes());
         }
         _ => {}
     }
     let data = if bytes.u8() > 100 { bytes.short() } else { &[] };
     let (src, dst) = side.ports;
-    let header = Ipv4::default();
-    let tcp = Tcp { src, dst, seq, ack, flags, window, urgent, options: &options, data };
-    let large = bytes.u8() > 240;
-    let meta = if large {
+    let last = bytes.u8();
+    let header = Ipv4 { ecn: last, ..Ipv4::default() };
+    // ECE and CWR beside the usual flags.
+    let marks = if host.tcp.settings().ecn { last << 4 & 0xc0 } else { 0 };
+    let tcp = Tcp { src, dst, seq, ack, flags: flags ^ marks, window, urgent, options: &options, data };
+    let meta = if last > 240 {
         let size = NonZeroU16::new(u16::from(bytes.u8()));
         RxMeta::NONE.with_checksum(ChecksumVerdict::Verified).with_segment_size(size)
     } else {

@@ -60,12 +60,15 @@ struct Side {
 }
 
 /// Two stacks that send each other data over a network that loses,
-/// duplicates, reorders, delays and spoils what the fuzzer says. What arrives
+/// duplicates, reorders, delays, spoils and marks what the fuzzer says, with ECN and
+/// without. What arrives
 /// is what was sent, byte for byte; when nothing goes wrong any more, it comes
 /// to an end; and to a bad one only where enough went wrong for that.
 pub fn tcp_pair(data: &[u8]) {
     let mut head = Bytes::new(data);
-    let lengths = [usize::from(head.u16()) % 12_000, usize::from(head.u16()) % 12_000];
+    // How much each side sends, and whether the client offers ECN.
+    let sizes = [usize::from(head.u16()), usize::from(head.u16())];
+    let (lengths, ecn) = (sizes.map(|size| size % 12_000), sizes[0] / 12_000 % 2 == 1);
     let bytes = RefCell::new(head);
     let clock = VirtualClock::new();
     let delay = Duration::from_millis(u64::from(bytes.borrow_mut().u8()));
@@ -76,14 +79,15 @@ pub fn tcp_pair(data: &[u8]) {
         .with_duplication(often)
         .with_bit_error(Probability::percent(10))
         .with_truncation(Probability::percent(5))
+        .with_marking(often)
         .with_reordering(often, Duration::from_millis(400));
     let spoil = |port| Checked(Faults::new(port, Chosen(&bytes), bad, Impairments::NONE));
     let [a, b] = link.ports().map(spoil);
     let sides = [Side::default(), Side::default()];
     {
         let listener = Listener::new();
-        let client = host(&a, &clock, 1, &listener, &sides[0], lengths[0]);
-        let server = host(&b, &clock, 2, &listener, &sides[1], lengths[1]);
+        let client = host(&a, &clock, 1, &listener, &sides[0], (lengths[0], ecn));
+        let server = host(&b, &clock, 2, &listener, &sides[1], (lengths[1], false));
         let (mut client, mut server) = (pin!(client), pin!(server));
         let both = poll_fn(|context: &mut Context<'_>| {
             let _ = (client.as_mut().poll(context), server.as_mut().poll(context));
@@ -124,19 +128,23 @@ fn content(at: usize) -> u8 {
     (at ^ at >> 8).wrapping_mul(167) as u8
 }
 
-/// One host: 1 connects, 2 listens.
+/// One host: 1 connects, 2 listens. It sends `len` bytes, and may offer ECN; who
+/// listens takes that up.
 async fn host(
     net: &impl Network,
     clock: &VirtualClock,
     number: u8,
     listener: &Listener,
     side: &Side,
-    len: usize,
+    (len, ecn): (usize, bool),
 ) {
     let ethernet = Ethif::<_, 4, 4>::with_capacity(net);
     let ip = Ipv4::<_, 1, 2048, 2, 2>::with_capacity(&ethernet);
     ip.configure(&Config { addresses: &[Cidr::new([10, 0, 0, number].into(), 24)], ..Config::default() });
     let tcp = Tcp::connect(&ip, &mut random(number.into()));
+    let mut settings = tcp.settings();
+    settings.ecn = ecn;
+    tcp.set_settings(settings);
     let packets = net.listen(|frame| {
         ethernet.input(
             frame,

@@ -20,7 +20,7 @@ impl Console for Silent {
 
 /// The tower from raw frames: Ethernet, ARP, IPv4, ICMP, UDP, TCP and DHCP,
 /// with frames of any content, frames whose headers hold, the device's word
-/// on them, groups joined and left, and time that passes.
+/// on them, marks of congestion, with ECN and without, groups joined and left, and time that passes.
 pub fn tower(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let start = bytes.u8();
@@ -28,14 +28,18 @@ pub fn tower(data: &[u8]) {
         if start & 2 != 0 {
             host.device.capabilities.set(Capabilities::new(Offload::all(), 65_000));
         }
+        if start & 4 != 0 {
+            host.offer_ecn();
+        }
         let dhcp = Dhcp::create(Silent, host.clock, random(5), host.ethernet, host.ip, host.udp);
         let mut client = pin!(dhcp.run());
         while !bytes.is_empty() {
-            let meta = word(&mut bytes);
+            let (meta, ecn) = word(&mut bytes);
             let header = Ipv4 {
                 src: address(&mut bytes),
                 dst: address(&mut bytes),
                 identification: 7,
+                ecn,
                 ..Ipv4::default()
             };
             let port = bytes.pick(&[ECHO_PORT, SOCKET_PORT, TCP_PORT, 68, 9]).unwrap_or(9);
@@ -104,9 +108,10 @@ pub fn tower(data: &[u8]) {
     });
 }
 
-/// The device's word on a frame: none, mostly.
-fn word(bytes: &mut Bytes<'_>) -> RxMeta {
-    match bytes.u8() {
+/// The device's word on a frame: none, mostly; and the packet's ECN field.
+fn word(bytes: &mut Bytes<'_>) -> (RxMeta, u8) {
+    let choice = bytes.u8();
+    let meta = match choice {
         0..=200 => RxMeta::NONE,
         201..=220 => RxMeta::NONE.with_checksum(ChecksumVerdict::Verified),
         221..=240 => {
@@ -114,5 +119,6 @@ fn word(bytes: &mut Bytes<'_>) -> RxMeta {
             RxMeta::NONE.with_checksum(ChecksumVerdict::Blank(place))
         }
         _ => RxMeta::NONE.with_segment_size(NonZeroU16::new(bytes.u16())),
-    }
+    };
+    (meta, choice & 3)
 }
