@@ -36,7 +36,8 @@ impl Prr {
         self.delivered = self.delivered.saturating_add(delivered);
         let budget = if pipe > ssthresh {
             let share = u64::from(self.delivered) * u64::from(ssthresh);
-            (share.div_ceil(u64::from(self.flight.get())) as u32).saturating_sub(self.out)
+            let share = share.div_ceil(u64::from(self.flight.get()));
+            u32::try_from(share).unwrap_or(u32::MAX).saturating_sub(self.out)
         } else {
             let mut limit = self.delivered.saturating_sub(self.out).max(delivered);
             if progress {
@@ -67,6 +68,13 @@ mod tests {
             pipe = pipe + budget - 1;
         }
         assert_eq!((sent, pipe), (8, 10));
+    }
+
+    /// More may arrive than was under way: what comes of it does not wrap.
+    #[test]
+    fn a_share_beyond_all_numbers_is_the_largest() {
+        let mut prr = Prr::start(1);
+        assert_eq!(prr.budget(0x1_0000, u32::MAX, 0x1_0000, 1, false), u32::MAX);
     }
 
     #[test]
