@@ -1,5 +1,5 @@
 //! The bottom on Linux: `epoll`, edge-triggered, with an `eventfd` for wakes
-//! from other threads.
+//! from other threads. Linux 5.11 or later.
 
 use alloc::rc::Rc;
 use alloc::sync::Arc;
@@ -14,7 +14,7 @@ use std::task::{self, Poll};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use rustix::buffer::spare_capacity;
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use traits::{Instant, WakerSet};
@@ -44,8 +44,6 @@ pub struct Unix {
     busy_poll: BusyPoll,
     /// When the last wait that might have slept ended.
     awake_since: Cell<Instant>,
-    /// The system has no `epoll_pwait2`: Linux before 5.11.
-    coarse: Cell<bool>,
     random: RefCell<ChaCha20Rng>,
 }
 
@@ -137,7 +135,6 @@ impl Unix {
             spinning: Cell::new(false),
             busy_poll: BusyPoll::new(),
             awake_since: Cell::new(Instant::ZERO),
-            coarse: Cell::new(false),
             random: RefCell::new(super::seeded()?),
         })
     }
@@ -185,20 +182,12 @@ impl Unix {
         Ok(Source { fd, place, waiting, shared: self.shared.clone() })
     }
 
-    /// One `epoll_pwait2`, or what comes nearest.
+    /// One `epoll_pwait2`: in nanoseconds, as timers are.
     fn collect(&self, timeout: Option<Timespec>) -> rustix::io::Result<()> {
         let mut events = self.events.borrow_mut();
         events.clear();
         events.reserve(EVENTS);
-        if !self.coarse.get() {
-            match epoll::wait(&self.shared.epoll, spare_capacity(&mut events), timeout.as_ref()) {
-                Err(Errno::NOSYS) => self.coarse.set(true),
-                done => return done.map(drop),
-            }
-        }
-        // `ppoll` has nanoseconds on every system.
-        poll(&mut [PollFd::new(&self.shared.epoll, PollFlags::IN)], timeout.as_ref())?;
-        epoll::wait(&self.shared.epoll, spare_capacity(&mut events), Some(&Timespec::default())).map(drop)
+        epoll::wait(&self.shared.epoll, spare_capacity(&mut events), timeout.as_ref()).map(drop)
     }
 
     /// Looks for news until something has happened, or for `most`; whether
