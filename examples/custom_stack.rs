@@ -57,7 +57,7 @@ pub async fn start<C: Console, N: Network, T: Time, R: Rng>(
             Ok(0) => c.log(red("read: eof")),
             Ok(n) => {
                 c.log(yellow(format_args!("read: {n} bytes")));
-                let _ = flow.write_all(PAGE).await;
+                let _ = flow.write_static(PAGE).await;
             }
             Err(error) => c.log(red(format_args!("read: {error}"))),
         }

@@ -117,6 +117,9 @@ struct Arguments {
     /// writer makes it where it is sent from.
     #[arg(long)]
     in_place: bool,
+    /// The writer sends what is a part of the program, from where it lies.
+    #[arg(long)]
+    constant: bool,
     /// One byte is under way at a time, on one connection after the other.
     #[arg(long)]
     in_turn: bool,

@@ -146,7 +146,7 @@ pub const FIXED_REPLIES: usize = 64;
 ///
 /// The bytes stand here, the rest in the [`Tcp`](crate::Tcp) itself: for each
 /// slot [`Tcp::connection_size`](crate::Tcp::connection_size), which is about
-/// 970 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
+/// 1000 bytes and 48 for each entry of `LIST`, and 200 for the small entries,
 /// timers and the index; and 512 once for local ports. What only a busy
 /// connection needs is there for each: a connection never waits for another's
 /// memory.

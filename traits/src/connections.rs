@@ -56,6 +56,12 @@ pub trait Flow {
         }
     }
 
+    /// Queues all of `bytes`, which stay where they are: a stack that can sends them
+    /// from there, others copy them as [`write_all`](Self::write_all) does.
+    fn write_static(&mut self, bytes: &'static [u8]) -> impl Future<Output = Result<(), FlowError>> {
+        self.write_all(bytes)
+    }
+
     /// Waits until all that was written has been acknowledged.
     fn flush(&mut self) -> impl Future<Output = Result<(), FlowError>>;
 

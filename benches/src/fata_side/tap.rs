@@ -93,6 +93,12 @@ async fn send(arguments: &Arguments, tower: &Tower<'_, '_, Device<'_>>) -> Resul
             .await?;
         }
     }
+    if arguments.constant {
+        static SOURCE: [u8; CHUNK] = [1; CHUNK];
+        loop {
+            flow.write_static(black_box(&SOURCE)).await?;
+        }
+    }
     let source = vec![1; CHUNK];
     loop {
         flow.write_all(&source).await?;

@@ -191,8 +191,12 @@ fn application(flow: &mut Flow<'_, &I<'_>, Heap>, bytes: &mut Bytes<'_>) {
         0 | 1 => {
             let _ = poll_once(flow.read(&mut buffer[..len]));
         }
-        2 | 3 => {
+        2 => {
             let _ = poll_once(flow.write(&buffer[..len]));
+        }
+        3 => {
+            static CONSTANT: [u8; 2000] = [0; 2000];
+            let _ = poll_once(flow.write_static(&CONSTANT[..len]));
         }
         4 => {
             let _ = poll_once(flow.close());

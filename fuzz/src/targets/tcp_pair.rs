@@ -61,14 +61,13 @@ struct Side {
 
 /// Two stacks that send each other data over a network that loses,
 /// duplicates, reorders, delays, spoils and marks what the fuzzer says, with ECN and
-/// without. What arrives
-/// is what was sent, byte for byte; when nothing goes wrong any more, it comes
-/// to an end; and to a bad one only where enough went wrong for that.
+/// without. What arrives is what was sent, byte for byte; when nothing goes wrong
+/// any more, it comes to an end; and to a bad one only where enough went wrong for that.
 pub fn tcp_pair(data: &[u8]) {
     let mut head = Bytes::new(data);
     // How much each side sends, and whether the client offers ECN.
     let sizes = [usize::from(head.u16()), usize::from(head.u16())];
-    let (lengths, ecn) = (sizes.map(|size| size % 12_000), sizes[0] / 12_000 % 2 == 1);
+    let (lengths, ecn) = (sizes.map(|size| size % MOST), sizes[0] / MOST % 2 == 1);
     let bytes = RefCell::new(head);
     let clock = VirtualClock::new();
     let delay = Duration::from_millis(u64::from(bytes.borrow_mut().u8()));
@@ -124,9 +123,22 @@ fn harmed<N: Network, R: traits::Rng>(device: &Faults<N, R>) -> u64 {
     counts.lost + counts.truncated + counts.bit_errors + counts.overflow
 }
 
-fn content(at: usize) -> u8 {
+const fn content(at: usize) -> u8 {
     (at ^ at >> 8).wrapping_mul(167) as u8
 }
+
+/// The most bytes that a side sends.
+const MOST: usize = 12_000;
+
+static CONTENT: [u8; MOST] = {
+    let mut bytes = [0; MOST];
+    let mut at = 0;
+    while at < MOST {
+        bytes[at] = content(at);
+        at += 1;
+    }
+    bytes
+};
 
 /// One host: 1 connects, 2 listens. It sends `len` bytes, and may offer ECN; who
 /// listens takes that up.
@@ -204,8 +216,16 @@ async fn exchange(
         }
     };
     let writes = async {
-        let data: Vec<u8> = (0..len).map(content).collect();
-        write.write_all(&data).await?;
+        let data = &CONTENT[..len];
+        if len.is_multiple_of(2) {
+            write.write_all(data).await?;
+        } else {
+            for pieces in data.chunks(2500) {
+                let (plain, constant) = pieces.split_at(pieces.len().min(len % 2500));
+                write.write_all(plain).await?;
+                write.write_static(constant).await?;
+            }
+        }
         write.close().await?;
         side.all_said.set(true);
         Ok(())

@@ -20,6 +20,8 @@ pub trait Backing {
     type Side<T: Default>: Side<T>;
     /// A bounded list.
     type List<T: Copy>: List<T>;
+    /// A list of which a connection has few entries, and mostly none.
+    type Few<T: Copy>: List<T>;
 }
 
 /// A buffer of bytes of which all can be read and written. The default is
@@ -79,6 +81,7 @@ impl Backing for Growing {
     type Bytes = alloc::boxed::Box<[u8]>;
     type Side<T: Default> = OnDemand<T>;
     type List<T: Copy> = alloc::vec::Vec<T>;
+    type Few<T: Copy> = alloc::vec::Vec<T>;
 }
 
 /// Memory that the caller handed over for `'b`; lists of up to `LIST` entries
@@ -102,6 +105,7 @@ impl<'b, const LIST: usize> Backing for Fixed<'b, LIST> {
     type Bytes = &'b mut [u8];
     type Side<T: Default> = InPlace<T>;
     type List<T: Copy> = heapless::Vec<T, LIST>;
+    type Few<T: Copy> = Option<T>;
 }
 
 impl Bytes for &mut [u8] {
@@ -270,5 +274,40 @@ impl<T: Copy, const N: usize> List<T> for heapless::Vec<T, N> {
 
     fn clear(&mut self) {
         Self::clear(self);
+    }
+}
+
+/// A list of one entry at the most.
+impl<T: Copy> List<T> for Option<T> {
+    const LIMIT: usize = 1;
+
+    #[inline]
+    fn as_slice(&self) -> &[T] {
+        Self::as_slice(self)
+    }
+
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        Self::as_mut_slice(self)
+    }
+
+    fn insert(&mut self, index: usize, entry: T) -> bool {
+        index == 0 && self.push(entry)
+    }
+
+    fn push(&mut self, entry: T) -> bool {
+        let has_room = self.is_none();
+        self.get_or_insert(entry);
+        has_room
+    }
+
+    fn remove(&mut self, from: usize, to: usize) {
+        if from == 0 && to > 0 {
+            *self = None;
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = None;
     }
 }

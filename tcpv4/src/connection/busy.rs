@@ -14,7 +14,7 @@ use crate::send::{Record, Resent, Scoreboard, SendQueue};
 
 /// The part of a connection that is given back when it is idle.
 pub(super) struct Busy<B: Backing> {
-    pub(super) send: SendQueue<B::Bytes>,
+    pub(super) send: SendQueue<B>,
     pub(super) receive: ReceiveQueue<B::Bytes>,
     /// Bytes that the reader has taken out of `receive` and not read yet: they
     /// count in the window.

@@ -6,6 +6,9 @@ use super::timers::Timer;
 use super::{Connection, Events, Failure, Flags, Keepalive, Settings, State, User};
 use crate::buffer::{Backing, Side};
 
+/// Of fewer bytes a copy costs less than to keep them apart.
+const SHORTEST_PIECE: usize = 1024;
+
 impl<B: Backing> Connection<B> {
     /// Queues bytes to be sent and returns how many there was room for.
     ///
@@ -17,6 +20,25 @@ impl<B: Backing> Connection<B> {
         self.check_writing()?;
         let (limit, memory) = (self.send_limit(), self.send_memory());
         let count = self.busy.get_or_default().send.write(bytes, limit, memory);
+        self.flags.set(Flags::FULL, count < bytes.len());
+        Ok(count)
+    }
+
+    /// Queues bytes to be sent from where they lie, without a copy, and returns how
+    /// many: all of them (2²⁹ of more), where fewer than the send limit are queued;
+    /// or none, which may be [written](Self::write) all the same: where they are
+    /// fewer than 1024, or too many pieces are queued already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write).
+    pub fn write_static(&mut self, _now: Instant, bytes: &'static [u8]) -> Result<usize, Failure> {
+        self.check_writing()?;
+        if bytes.len() < SHORTEST_PIECE {
+            return Ok(0);
+        }
+        let limit = self.send_limit();
+        let count = self.busy.get_or_default().send.write_static(bytes, limit);
         self.flags.set(Flags::FULL, count < bytes.len());
         Ok(count)
     }

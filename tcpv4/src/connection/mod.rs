@@ -224,7 +224,8 @@ impl<B: Backing> Connection<B> {
     }
 
     /// The data of a segment to be sent, in two pieces that follow each other;
-    /// `None` where not all of it is in the queue any more.
+    /// `None` where not all of it is in the queue any more, or it is in more
+    /// pieces, to be [copied](Self::copy_payload).
     pub fn payload(&self, transmit: &Transmit) -> Option<(&[u8], &[u8])> {
         if transmit.len == 0 {
             return Some((&[], &[]));
@@ -235,14 +236,34 @@ impl<B: Backing> Connection<B> {
     /// The `len` bytes of data from `seq` on, likewise.
     #[inline]
     pub(crate) fn data_at(&self, seq: SeqNum, len: u32) -> Option<(&[u8], &[u8])> {
-        // What is acknowledged by now is not there any more.
-        let offset = (!seq.before(self.snd.una)).then(|| seq.since(self.snd.una))?;
+        let offset = self.offset_of(seq)?;
         let queue = &self.busy.get()?.send;
         if let Some(straight) = queue.straight(offset, len) {
             return Some((straight, &[]));
         }
-        let (first, second) = queue.slices(offset, len);
+        let (first, second) = queue.slices(offset, len)?;
         (first.len() + second.len() == len as usize).then_some((first, second))
+    }
+
+    /// Copies the data of a segment to be sent to `to`, which has its length;
+    /// whether all of it is in the queue.
+    pub fn copy_payload(&self, transmit: &Transmit, to: &mut [u8]) -> bool {
+        self.copy_data_at(transmit.seq, to)
+    }
+
+    /// The data from `seq` on, likewise.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn copy_data_at(&self, seq: SeqNum, to: &mut [u8]) -> bool {
+        let offset = self.offset_of(seq);
+        offset.zip(self.busy.get()).is_some_and(|(offset, busy)| busy.send.copy_to(offset, to))
+    }
+
+    /// Where in the queue the data from `seq` on is. What is acknowledged by now is
+    /// not there any more.
+    #[inline]
+    fn offset_of(&self, seq: SeqNum) -> Option<u32> {
+        (!seq.before(self.snd.una)).then(|| seq.since(self.snd.una))
     }
 
     /// The data that can be read, in two pieces that follow each other.

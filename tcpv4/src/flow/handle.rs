@@ -69,6 +69,17 @@ impl<I: Ip, S: Storage> Handle<'_, I, S> {
         Poll::Ready(Ok(()))
     }
 
+    pub(super) fn write_static(&self, bytes: &'static [u8]) -> impl Future<Output = Result<(), FlowError>> {
+        let mut rest = bytes;
+        poll_fn(move |context| {
+            while !rest.is_empty() {
+                let used = ready!(self.tcp.poll_write_static(self.id, rest, context))?;
+                rest = rest.get(used..).unwrap_or_default();
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
     pub(super) async fn flush(&self) -> Result<(), FlowError> {
         poll_fn(|context| self.tcp.poll_flushed(self.id, Want::FLUSH, context)).await
     }

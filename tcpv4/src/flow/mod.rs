@@ -39,7 +39,7 @@ pub use split::{ReadHalf, WriteHalf};
 /// | [`serve`](crate::Listener::serve) | its handlers are dropped, with their flows; what waits in the backlog stays |
 /// | [`read`](Flow::read), [`read_with`](Flow::read_with), [`Buffered::fill`] | nothing was taken |
 /// | [`write`](Flow::write), [`write_with`](Flow::write_with) | nothing was queued, and the filler not called |
-/// | [`write_all`](Flow::write_all), [`write_nodelay`](Flow::write_nodelay) | some part of the bytes may be queued, from the first on |
+/// | [`write_all`](Flow::write_all), [`write_nodelay`](Flow::write_nodelay), [`write_static`](Flow::write_static) | some part of the bytes may be queued, from the first on |
 /// | [`flush`](Flow::flush) | nothing: what is queued is sent all the same |
 /// | [`close`](Flow::close) | the stream is closed and goes on to its end |
 ///
@@ -176,6 +176,25 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
         })
     }
 
+    /// Queues all of `bytes`, to be sent from where they lie: nothing is copied
+    /// but into the frames, and not even there where the device gathers. For pages,
+    /// files, and whatever else is a part of the program.
+    ///
+    /// Waits until there is room for a byte, and then takes them all, up to 2²⁹ at
+    /// once: the send limit may be exceeded by as much, since they take no memory.
+    /// Up to 64 such pieces are kept apart, one in fixed memory; what comes beyond,
+    /// and fewer than 1024 bytes, is copied as by [`write_all`](Self::write_all).
+    /// When the future is dropped before it completes, some part of `bytes` may be
+    /// queued, from the first on.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn write_static(&mut self, bytes: &'static [u8]) -> Result<(), FlowError> {
+        self.end_nodelay_once();
+        self.handle.write_static(bytes).await
+    }
+
     /// Queues all of `bytes` and sends them without waiting for more to fill
     /// a segment, along with what was queued before: Nagle's algorithm is off
     /// until the next plain write. When the future is dropped before it
@@ -300,6 +319,10 @@ impl<I: Ip, S: Storage> traits::Flow for Flow<'_, I, S> {
 
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, FlowError> {
         Flow::write(self, bytes).await
+    }
+
+    async fn write_static(&mut self, bytes: &'static [u8]) -> Result<(), FlowError> {
+        Flow::write_static(self, bytes).await
     }
 
     async fn flush(&mut self) -> Result<(), FlowError> {

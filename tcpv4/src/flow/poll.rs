@@ -180,6 +180,22 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         })
     }
 
+    pub(super) fn poll_write_static(
+        &self,
+        id: ConnectionId,
+        bytes: &'static [u8],
+        context: &Context<'_>,
+    ) -> Poll<Result<usize, FlowError>> {
+        let now = self.ip.now();
+        self.poll_writer(id, context, |held, most| {
+            let count = match held.machine.write_static(now, bytes)? {
+                0 => held.machine.write(now, bytes.get(..most).unwrap_or(bytes))?,
+                count => count,
+            };
+            Ok((count > 0 || bytes.is_empty()).then_some(count))
+        })
+    }
+
     pub(super) fn poll_send_loan(
         &self,
         id: ConnectionId,

@@ -94,6 +94,15 @@ impl<I: Ip, S: Storage> WriteHalf<'_, I, S> {
         self.flow.write_with(fill).await
     }
 
+    /// Writes as [`Flow::write_static`].
+    ///
+    /// # Errors
+    ///
+    /// See [`FlowError`].
+    pub async fn write_static(&mut self, bytes: &'static [u8]) -> Result<(), FlowError> {
+        self.flow.write_static(bytes).await
+    }
+
     /// Writes as [`Flow::write_all`].
     ///
     /// # Errors

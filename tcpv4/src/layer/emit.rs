@@ -100,6 +100,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             && partial
             && transmit.len >= GATHERED
             && let Some(id) = id
+            && self.is_shown_in_two(*id, transmit)
         {
             let queued = Queued { tcp: self, id, transmit };
             return self.ip.write_gathered(header, meta, header_len, queued, |buffer| {
@@ -110,6 +111,14 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
         self.ip.write(header, meta, len, |buffer| {
             self.fill(&filling, buffer).unwrap_or_else(|| self.withhold(filling.transmit))
         })
+    }
+
+    /// Whether a segment's data lies in two pieces at the most, as a device that
+    /// gathers is shown it.
+    fn is_shown_in_two(&self, id: ConnectionId, transmit: &Transmit) -> bool {
+        let state = self.state.try_borrow().ok();
+        let held = state.as_ref().and_then(|state| state.get(id));
+        held.is_some_and(|held| held.machine.payload(transmit).is_some())
     }
 
     /// Nothing is filled in, so that nothing goes out. The layer below says that it
@@ -146,7 +155,10 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
     #[inline(always)]
     pub(super) fn copy_data(&self, id: &ConnectionId, seq: SeqNum, data: &mut [u8]) -> Option<()> {
         let state = self.state.try_borrow().ok()?;
-        let (first, second) = state.get(*id)?.machine.data_at(seq, data.len() as u32)?;
+        let machine = &state.get(*id)?.machine;
+        let Some((first, second)) = machine.data_at(seq, data.len() as u32) else {
+            return machine.copy_data_at(seq, data).then_some(());
+        };
         let (to_first, to_second) = data.split_at_mut_checked(first.len())?;
         to_first.copy_from_slice(first);
         if !second.is_empty() {

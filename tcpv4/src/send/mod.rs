@@ -1,5 +1,6 @@
 //! What is sent: the bytes, the peer's window, and what is under way.
 
+mod pieces;
 mod queue;
 mod scoreboard;
 mod window;

@@ -1,42 +1,64 @@
 //! The bytes from SND.UNA on.
 
+use core::fmt;
 use core::ops::Range;
 
-use crate::buffer::{Bytes, Ring};
+use super::pieces::{Piece, Pieces};
+use crate::buffer::{Backing, Ring};
 
 /// What an empty ring grows to for a loan, in bytes.
 const FIRST_LOAN: usize = 4096;
 
+/// The longest piece, so that no sum of lengths is half of the sequence space.
+const LONGEST_PIECE: usize = 1 << 29;
+
+/// Whether bytes are sent from where they lie. Where the fewest bytes of code
+/// count, they are copied.
+const HAS_PIECES: bool = !cfg!(guest_small);
+
 /// What was written and is not yet acknowledged. It knows of no window and of
 /// no sequence number but the first.
-#[derive(Debug)]
-pub(crate) struct SendQueue<B> {
-    ring: Ring<B>,
-    /// The bytes in use of a ring that is on loan to the writer.
-    lent: u32,
+pub(crate) struct SendQueue<B: Backing> {
+    ring: Ring<B::Bytes>,
+    /// Bytes outside of the ring: those in `pieces`, and those in use of a ring
+    /// that is on loan to the writer.
+    outside: u32,
+    pieces: Pieces<B::Few<Piece>>,
 }
 
-impl<B: Bytes> Default for SendQueue<B> {
-    fn default() -> Self {
-        Self::new(B::default())
+impl<B: Backing> fmt::Debug for SendQueue<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ring, outside, pieces } = self;
+        write!(f, "SendQueue({ring:?}, {outside} bytes elsewhere, {} pieces)", pieces.len())
     }
 }
 
-impl<B: Bytes> SendQueue<B> {
-    pub(crate) fn new(bytes: B) -> Self {
-        Self { ring: Ring::new(bytes), lent: 0 }
+impl<B: Backing> Default for SendQueue<B> {
+    fn default() -> Self {
+        Self::new(B::Bytes::default())
+    }
+}
+
+impl<B: Backing> SendQueue<B> {
+    pub(crate) fn new(bytes: B::Bytes) -> Self {
+        Self { ring: Ring::new(bytes), outside: 0, pieces: Pieces::default() }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> u32 {
-        self.ring.len() as u32 + self.lent
+        self.ring.len() as u32 + self.outside
     }
 
     /// Makes room for some bytes more, at most `most` and with at most `limit`
     /// in all, in memory that grows up to `memory` bytes, and takes the ring out,
     /// with the range behind its head that may be written: in one piece. `None`
     /// when there is no room.
-    pub(crate) fn lend(&mut self, most: usize, limit: u32, memory: u32) -> Option<(Ring<B>, Range<usize>)> {
+    pub(crate) fn lend(
+        &mut self,
+        most: usize,
+        limit: u32,
+        memory: u32,
+    ) -> Option<(Ring<B::Bytes>, Range<usize>)> {
         let len = self.ring.len();
         let room = (limit.saturating_sub(self.len()) as usize).min(most);
         if room > 0 && self.ring.capacity() == len {
@@ -48,13 +70,15 @@ impl<B: Bytes> SendQueue<B> {
         if room == 0 {
             return None;
         }
-        self.lent = len as u32;
+        self.outside += len as u32;
         Some((core::mem::take(&mut self.ring), len..len + room))
     }
 
     /// Takes the ring back, with `count` bytes more in use.
-    pub(crate) fn give_back(&mut self, ring: Ring<B>, count: usize) {
-        (self.ring, self.lent) = (ring, 0);
+    pub(crate) fn give_back(&mut self, ring: Ring<B::Bytes>, count: usize) {
+        // Nothing is outside where the queue was cleared meanwhile.
+        self.outside = self.outside.saturating_sub(ring.len() as u32);
+        self.ring = ring;
         self.ring.extend(count);
     }
 
@@ -74,31 +98,93 @@ impl<B: Bytes> SendQueue<B> {
         self.ring.push(bytes)
     }
 
+    /// Queues `bytes` to be sent from where they lie, and returns how many: all of
+    /// them up to [`LONGEST_PIECE`], or none, where `limit` bytes are queued already
+    /// or there are as many pieces as are kept.
+    pub(crate) fn write_static(&mut self, bytes: &'static [u8], limit: u32) -> usize {
+        let piece = bytes.get(..LONGEST_PIECE).unwrap_or(bytes);
+        let has_room = HAS_PIECES && self.len() < limit && !piece.is_empty();
+        if !has_room || !self.pieces.push(piece, self.ring.len() as u32) {
+            return 0;
+        }
+        self.outside += piece.len() as u32;
+        piece.len()
+    }
+
     /// Forgets the first `count` bytes: the peer has them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acknowledged(&mut self, count: u32) {
-        self.ring.advance(count as usize);
+        let copied = if self.outside > 0 { self.acknowledged_pieces(count) } else { count };
+        self.ring.advance(copied as usize);
         if self.ring.is_empty() {
             self.ring.rewind();
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn acknowledged_pieces(&mut self, count: u32) -> u32 {
+        if !HAS_PIECES {
+            return count;
+        }
+        let copied = self.pieces.advance(count);
+        self.outside -= count - copied;
+        copied
+    }
+
     pub(crate) fn clear(&mut self) {
-        self.lent = 0;
-        self.acknowledged(self.len());
+        self.outside = 0;
+        self.pieces.clear();
+        self.ring.advance(usize::MAX);
         self.ring.release();
     }
 
+    /// Up to `len` bytes from `offset` on in two pieces, if they are in no more.
     #[inline]
-    pub(crate) fn slices(&self, offset: u32, len: u32) -> (&[u8], &[u8]) {
-        self.ring.slices(offset as usize, (len).min(self.len().saturating_sub(offset)) as usize)
+    pub(crate) fn slices(&self, offset: u32, len: u32) -> Option<(&[u8], &[u8])> {
+        if self.outside > 0 {
+            return self.slices_of_pieces(offset, len);
+        }
+        let len = len.min(self.len().saturating_sub(offset));
+        Some(self.ring.slices(offset as usize, len as usize))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn slices_of_pieces(&self, offset: u32, len: u32) -> Option<(&[u8], &[u8])> {
+        let mut shown: heapless::Vec<&[u8], 2> = heapless::Vec::new();
+        let mut fits = HAS_PIECES;
+        if HAS_PIECES {
+            self.pieces.show(&self.ring, offset, len, &mut |run| {
+                fits &= run.is_empty() || shown.push(run).is_ok();
+            });
+        }
+        let at = |index| shown.get(index).copied().unwrap_or_default();
+        fits.then(|| (at(0), at(1)))
+    }
+
+    /// Copies the bytes from `offset` on to all of `to`, in however many pieces
+    /// they are; whether there are as many.
+    pub(crate) fn copy_to(&self, offset: u32, to: &mut [u8]) -> bool {
+        let mut rest = to;
+        if HAS_PIECES {
+            self.pieces.show(&self.ring, offset, rest.len() as u32, &mut |run| {
+                let (filled, behind) = core::mem::take(&mut rest).split_at_mut(run.len());
+                filled.copy_from_slice(run);
+                rest = behind;
+            });
+        }
+        rest.is_empty()
     }
 
     /// The same, where those are in one piece and all there.
     #[inline]
     pub(crate) fn straight(&self, offset: u32, len: u32) -> Option<&[u8]> {
         let end = offset as usize + len as usize;
-        if end > self.len() as usize { None } else { self.ring.straight(offset as usize, len as usize) }
+        if self.outside > 0 || end > self.ring.len() {
+            return None;
+        }
+        self.ring.straight(offset as usize, len as usize)
     }
 
     pub(crate) fn release(&mut self) {
@@ -109,25 +195,10 @@ impl<B: Bytes> SendQueue<B> {
         self.ring.capacity()
     }
 
-    pub(crate) fn into_bytes(mut self) -> B {
-        self.ring.replace(B::default()).0
+    pub(crate) fn into_bytes(mut self) -> B::Bytes {
+        self.ring.replace(B::Bytes::default()).0
     }
 }
 
 #[cfg(all(test, feature = "alloc"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_loan_grows_the_ring_by_doubling_however_slowly_the_limit_moves() {
-        let mut queue = SendQueue::<alloc::boxed::Box<[u8]>>::default();
-        let mut capacities = alloc::vec::Vec::new();
-        for limit in (1000..300_000).step_by(1000) {
-            let (ring, free) = queue.lend(usize::MAX, limit, 1 << 20).unwrap();
-            queue.give_back(ring, free.len());
-            capacities.push(queue.capacity());
-        }
-        capacities.dedup();
-        assert_eq!(capacities, [2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144, 524_288]);
-    }
-}
+mod tests;

@@ -30,4 +30,5 @@ mod settings;
 mod time_wait;
 mod tower;
 mod wakes;
+mod write_static;
 mod write_with;

@@ -12,10 +12,23 @@ use traits::{Capabilities, Instant, Layer as _, Offload, SendError};
 use crate::net::raw::{ACK, CWR, ECE, Raw, SYN};
 use crate::net::{Clock, MockIp, Sent, once, pattern, random};
 
+/// What is sent from where it lies. No byte is like its neighbours.
+static CONSTANT: [u8; 40_000] = {
+    let mut bytes = [0; 40_000];
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at] = (at ^ at >> 8) as u8;
+        at += 1;
+    }
+    bytes
+};
+
 /// What happens to a connection that sends.
 #[derive(Clone, Debug)]
 enum Step {
     Write(usize),
+    /// From where it lies.
+    Static(usize),
     /// Of so many bytes sent, or of all; with a mark of congestion.
     Acknowledge(u32, bool),
     Room(usize),
@@ -45,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         6 => (1..40_000usize).prop_map(Step::Write),
+        3 => (1..40_000usize).prop_map(Step::Static),
         6 => (0..40_000u32, any::<bool>()).prop_map(|(bytes, echo)| Step::Acknowledge(bytes, echo)),
         3 => prop_oneof![0..20usize, Just(usize::MAX)].prop_map(Step::Room),
         1 => error.prop_map(Step::Refuse),
@@ -99,6 +113,7 @@ fn outcome(plan: &Plan, takes_runs: bool) -> (Vec<Sent>, Statistics, Vec<Option<
         let outstanding = flow.info().map_or(0, |info| info.outstanding);
         match *step {
             Step::Write(len) => drop(once(flow.write(&pattern(len, len as u8)))),
+            Step::Static(len) => drop(once(flow.write_static(&CONSTANT[CONSTANT.len() - len..]))),
             Step::Acknowledge(bytes, echo) => {
                 acknowledged += bytes.min(outstanding);
                 let flags = if echo && plan.ecn { ACK | ECE } else { ACK };
@@ -165,6 +180,14 @@ fn runs_happen() {
     assert_eq!(flags.iter().filter(|flags| **flags & 1 != 0).count(), 1, "{flags:x?}");
 
     let steps = vec![Step::Write(14_480), Step::AcknowledgeWithin(0), Step::Pass(2000)];
-    let (_, statistics, _, _) = outcome(&Plan { ecn: false, steps, ..plan }, true);
+    let (_, statistics, _, _) = outcome(&Plan { ecn: false, steps, ..plan.clone() }, true);
     assert!(statistics.withheld > 0, "{statistics:?}");
+
+    let steps = vec![Step::Write(2000), Step::Static(2000), Step::Write(2000), Step::Static(8000)];
+    let (sent, _, _, runs) = outcome(&Plan { ecn: false, steps, ..plan }, true);
+    assert!(runs >= 1, "{runs}");
+    // Behind the SYN-ACK, with timestamps.
+    let data: Vec<u8> = sent.iter().flat_map(|sent| &sent.bytes[32..]).copied().collect();
+    let all = [&pattern(2000, 208), &CONSTANT[38_000..], &pattern(2000, 208), &CONSTANT[32_000..]].concat();
+    assert!(data == all[..data.len()] && data.len() > 10_000, "{} bytes", data.len());
 }

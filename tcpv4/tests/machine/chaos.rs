@@ -17,6 +17,7 @@ use traits::{IcmpErrorKind, Instant, UnreachableCode};
 enum Step {
     Segment(Box<Wild>),
     Write(usize),
+    Static(usize),
     Read(usize),
     Close,
     Abort,
@@ -82,6 +83,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         20 => wild().prop_map(|wild| Step::Segment(Box::new(wild))),
         4 => (0usize..5000).prop_map(Step::Write),
+        2 => (0usize..5000).prop_map(Step::Static),
         3 => (0usize..5000).prop_map(Step::Read),
         1 => Just(Step::Close),
         1 => prop_oneof![9 => Just(Step::Close), 1 => Just(Step::Abort), 1 => Just(Step::Detach)],
@@ -175,8 +177,11 @@ impl<B: Backing> Chaos<B> {
         while let Some(transmit) = self.connection.poll_transmit(self.now, &budget) {
             count += 1;
             assert!(count < 20_000, "never silent: {transmit:?}");
-            let (first, second) = self.connection.payload(&transmit).unwrap_or_default();
-            assert_eq!(first.len() + second.len(), transmit.len as usize);
+            let mut data = vec![0; transmit.len as usize];
+            assert!(transmit.len == 0 || self.connection.copy_payload(&transmit, &mut data));
+            if let Some((first, second)) = self.connection.payload(&transmit) {
+                assert_eq!([first, second].concat(), data);
+            }
             let header = transmit.header_len();
             assert!(header <= 60);
             let size = transmit.gso_size.map_or(transmit.len, |size| u32::from(size.get()));
@@ -199,6 +204,14 @@ impl<B: Backing> Chaos<B> {
                 let writable = self.connection.writable();
                 match self.connection.write(self.now, &self.payload[..(*len).min(3000)]) {
                     Ok(count) => assert_eq!(count, writable.min((*len).min(3000))),
+                    Err(_) => assert!(self.connection.failure().is_some() || writable == 0),
+                }
+            }
+            Step::Static(len) => {
+                static CONSTANT: [u8; 5000] = [9; 5000];
+                let writable = self.connection.writable();
+                match self.connection.write_static(self.now, &CONSTANT[..(*len).min(5000)]) {
+                    Ok(count) => assert!(count == (*len).min(5000) && writable > 0 || count == 0),
                     Err(_) => assert!(self.connection.failure().is_some() || writable == 0),
                 }
             }

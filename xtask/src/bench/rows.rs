@@ -131,6 +131,15 @@ pub(super) const ROWS: &[Row] = &[
         ..TAP_BULK
     },
     Row {
+        name: "tap-send-constant",
+        arguments: &["--row", "tap-send", "--constant"],
+        sides: &[FATA, SMOLTCP_LARGE, RAW],
+        aim_rival: Some(1.4),
+        aim_limit: Some(0.9),
+        note: "the device as in the rows above; this stack's writer sends a constant from where it lies, smoltcp's copies it",
+        ..TAP_BULK
+    },
+    Row {
         name: "tap-receive",
         arguments: &["--row", "tap-receive"],
         aim_rival: Some(1.2),
