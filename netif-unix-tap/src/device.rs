@@ -1,7 +1,7 @@
 //! The tap: what it is made of, its offloads, and sending.
 
-mod arrivals;
 mod network;
+mod pace;
 mod receive;
 
 use core::cell::{Cell, RefCell};
@@ -17,7 +17,7 @@ use wire::MacAddr;
 
 pub use receive::TapError;
 
-use self::arrivals::Arrivals;
+use self::pace::Pace;
 use crate::header::{ETHERNET_LEN, HEADER_LEN};
 use crate::ioctl::{self, InterfaceRequest};
 use crate::open::{OpenError, Options};
@@ -51,10 +51,14 @@ const RECEIVE_LEN: usize = GSO_MAX_SIZE + 4 + 1;
 /// `R` watches its descriptor: a reference to the run loop of
 /// [`os::unix`], or to an adapter over another executor.
 ///
-/// A frame is sent by one system call, at once: [`TxMeta::more`] makes no
-/// difference. When the device has no room, which happens when its send buffer
-/// is bounded and whoever gets its frames is slow, one frame is kept and the
-/// next `write` says [`Full`](SendError::Full). A frame that segmentation cuts
+/// A frame is sent by one system call. One that another follows
+/// ([`TxMeta::more`]) is kept until then: up to [`BATCH`] frames, as far as they
+/// fit 64 KiB together, go out one right behind the other, before the next that
+/// would be one too many, or with [`Layer::flush`](traits::Layer::flush), or at
+/// the end of a batch received. When the device has no room, which happens when
+/// its send buffer is bounded and whoever gets its frames is slow, the frame that
+/// it had none for is kept, with those behind it, and the next `write` says
+/// [`Full`](SendError::Full). A frame that segmentation cuts
 /// counts as one in the statistics, and so does a large one received.
 ///
 /// While the interface is not up, writes fail with
@@ -73,7 +77,8 @@ pub struct Tap<R: Reactor> {
     receive: RefCell<Box<[u8]>>,
     transmit: RefCell<Transmit>,
     listening: Cell<bool>,
-    arrivals: Arrivals,
+    arrivals: Pace,
+    departures: Pace,
     backlog: Backlog,
     /// Listeners whose turn it is not, or that nothing reaches any more.
     idle: WakerSet<2>,
@@ -145,7 +150,8 @@ impl<R: Reactor> Tap<R> {
             receive: RefCell::new(vec![0; HEADER_LEN + RECEIVE_LEN].into()),
             transmit: RefCell::new(Transmit::new(vnet_header)),
             listening: Cell::new(false),
-            arrivals: Arrivals::default(),
+            arrivals: Pace::default(),
+            departures: Pace::default(),
             backlog: Backlog::new(BACKLOG_BATCHES),
             idle: WakerSet::new(),
             room: WakerSet::new(),
@@ -251,25 +257,27 @@ impl<R: Reactor> Tap<R> {
         self.count(|statistics| statistics.tx_dropped = statistics.tx_dropped.wrapping_add(1));
     }
 
-    /// Sends the frame that waits. `true` when none waits any more.
-    fn send_held(&self, transmit: &mut Transmit) -> bool {
-        let len = transmit.held();
-        if len > 0 {
-            let sent = transmit.flush(&self.source);
+    /// Sends the frames that wait. `true` when none waits any more.
+    fn send_waiting(&self, transmit: &mut Transmit) -> bool {
+        while let Some(len) = transmit.oldest() {
+            let sent = transmit.send_oldest(&self.source, len);
             self.settle(sent, len);
+            if sent == Sent::Held {
+                return false;
+            }
         }
-        transmit.held() == 0
+        true
     }
 
-    /// Sends the frame that waits, or has `waker` woken when it is worth
+    /// Sends the frames that wait, or has `waker` woken when it is worth
     /// another try.
-    fn poll_held(&self, waker: &Waker) -> Poll<()> {
+    fn poll_waiting(&self, waker: &Waker) -> Poll<()> {
         // In use by a filler, which wakes all who wait when it is done.
         let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Poll::Pending };
-        if transmit.held() == 0 {
+        if transmit.oldest().is_none() {
             return Poll::Ready(());
         }
-        while !self.send_held(&mut transmit) {
+        while !self.send_waiting(&mut transmit) {
             match self.reactor.poll_writable(&self.source, waker) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}

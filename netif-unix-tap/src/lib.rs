@@ -32,7 +32,7 @@
 //! | frames handed up in one go | [`BATCH`]; four times as many of 512 to 2,048 bytes | the others run, then it goes on |
 //! | a frame received | 65,549 bytes, a VLAN tag more | dropped, `rx_dropped` |
 //! | a frame sent | MTU + 14 bytes; with segmentation [`GSO_MAX_SIZE`] | [`TooLong`](traits::SendError::TooLong) |
-//! | frames kept for a device without room | 1 | [`Full`](traits::SendError::Full), `tx_full` |
+//! | frames kept, for others to follow or room to come | [`BATCH`], 65,559 bytes with a header of 10 bytes each | sent; where the device has no room, [`Full`](traits::SendError::Full), `tx_full` |
 //!
 //! Frames that wait to be read are in the device's own queue, whose length is
 //! the interface's `txqueuelen`; the kernel drops what does not fit.

@@ -1,24 +1,35 @@
-//! The transmit side: one buffer, and at most one frame that waits in it.
+//! The transmit side: one buffer, and the frames that wait in it.
 
-use std::os::fd::AsFd;
-
+use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 use traits::TxMeta;
 use zerocopy::IntoBytes;
 
-use crate::device::GSO_MAX_SIZE;
+use crate::device::{BATCH, GSO_MAX_SIZE};
 use crate::header::{ETHERNET_LEN, HEADER_LEN, VnetHeader};
 
-/// A buffer for one frame, with its header before it.
+/// A buffer for frames, each with its header before it.
+///
+/// Frames that others follow at once wait until those are filled, and then go one
+/// right behind the other: what fills them runs in one piece, and so does the
+/// kernel, which after each change from one to the other would begin with cold
+/// caches.
 #[derive(Debug)]
 pub(crate) struct Transmit {
     buffer: Box<[u8]>,
     /// Whether the device wants the header.
     vnet_header: bool,
-    /// Bytes of the frame that the device had no room for; 0: none waits.
-    held: usize,
+    /// Bytes of each frame that waits, the oldest first; at most [`BATCH`].
+    waiting: VecDeque<usize>,
+    /// Where the oldest one's header begins.
+    start: usize,
+    /// Where the next one's does.
+    end: usize,
+    /// The device had no room for the oldest.
+    refused: bool,
 }
 
 /// What became of a frame.
@@ -39,36 +50,52 @@ pub(crate) enum Sent {
 
 impl Transmit {
     pub(crate) fn new(vnet_header: bool) -> Self {
-        Self { buffer: vec![0; HEADER_LEN + GSO_MAX_SIZE].into(), vnet_header, held: 0 }
+        Self {
+            buffer: vec![0; HEADER_LEN + GSO_MAX_SIZE].into(),
+            vnet_header,
+            waiting: VecDeque::with_capacity(BATCH),
+            start: 0,
+            end: 0,
+            refused: false,
+        }
     }
 
-    /// Bytes of the frame that waits for the device.
-    pub(crate) fn held(&self) -> usize {
-        self.held
+    /// Bytes of the frame that has waited longest.
+    pub(crate) fn oldest(&self) -> Option<usize> {
+        self.waiting.front().copied()
     }
 
-    /// Gives up the frame that waits.
+    /// Gives up the frames that wait.
     pub(crate) fn clear(&mut self) {
-        self.held = 0;
+        self.waiting.clear();
+        (self.start, self.end, self.refused) = (0, 0, false);
     }
 
-    /// Space for a frame of `len` bytes.
+    /// Whether a frame of `len` bytes may wait behind the others.
+    pub(crate) fn has_place(&self, len: usize) -> bool {
+        !self.refused && self.waiting.len() < BATCH && self.end + HEADER_LEN + len <= self.buffer.len()
+    }
+
+    /// Space for a frame of `len` bytes behind the others.
     pub(crate) fn frame(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.buffer.get_mut(HEADER_LEN..)?.get_mut(..len)
+        self.buffer.get_mut(self.end + HEADER_LEN..)?.get_mut(..len)
     }
 
-    /// Sends the first `len` bytes of the frame.
-    pub(crate) fn send(&mut self, device: impl AsFd, meta: TxMeta, len: usize) -> Sent {
+    /// Has the frame of which the first `len` bytes were filled wait. `false`: it is
+    /// none.
+    pub(crate) fn push(&mut self, meta: TxMeta, len: usize) -> bool {
         if len < ETHERNET_LEN {
-            return Sent::Refused;
+            return false;
         }
         self.request(meta, len);
-        self.held = len;
-        self.flush(device)
+        self.waiting.push_back(len);
+        self.end += HEADER_LEN + len;
+        true
     }
 
     /// Sends a frame of which the first `len` bytes are here and the rest are
-    /// `pieces`. What the device has no room for is copied, to wait.
+    /// `pieces`, while no other waits. What the device has no room for is copied, to
+    /// wait.
     pub(crate) fn send_gathered(
         &mut self,
         device: impl AsFd,
@@ -82,7 +109,7 @@ impl Transmit {
             return Sent::Refused;
         }
         self.request(meta, whole);
-        let head = self.buffer.get(self.start()..HEADER_LEN + len).unwrap_or_default();
+        let head = self.buffer.get(self.skipped()..HEADER_LEN + len).unwrap_or_default();
         let all = [IoSlice::new(head), IoSlice::new(first), IoSlice::new(second)];
         let used = if second.is_empty() { 2 } else { 3 };
         let sent = outcome(|| rustix::io::writev(&device, all.get(..used).unwrap_or_default()));
@@ -92,29 +119,38 @@ impl Transmit {
         {
             to_first.copy_from_slice(first);
             to_second.copy_from_slice(second);
-            self.held = whole;
+            self.waiting.push_back(whole);
+            self.end = HEADER_LEN + whole;
+            self.refused = true;
         }
         sent
     }
 
-    /// Writes the header before a frame of `len` bytes.
+    /// Writes the header before the next frame, of `len` bytes.
     fn request(&mut self, meta: TxMeta, len: usize) {
-        if let Some(header) = self.buffer.first_chunk_mut::<HEADER_LEN>() {
+        let place = self.buffer.get_mut(self.end..);
+        if let Some(header) = place.and_then(|place| place.first_chunk_mut::<HEADER_LEN>()) {
             header.copy_from_slice(VnetHeader::for_transmit(meta, len).as_bytes());
         }
     }
 
-    /// Where what the device wants begins.
-    fn start(&self) -> usize {
+    /// Bytes before each frame that the device does not want.
+    fn skipped(&self) -> usize {
         if self.vnet_header { 0 } else { HEADER_LEN }
     }
 
-    /// Sends the frame that waits.
-    pub(crate) fn flush(&mut self, device: impl AsFd) -> Sent {
-        let bytes = self.buffer.get(self.start()..HEADER_LEN + self.held).unwrap_or_default();
+    /// Sends the frame that has waited longest, of `len` bytes.
+    pub(crate) fn send_oldest(&mut self, device: impl AsFd, len: usize) -> Sent {
+        let next = self.start + HEADER_LEN + len;
+        let bytes = self.buffer.get(self.start + self.skipped()..next).unwrap_or_default();
         let sent = outcome(|| rustix::io::write(&device, bytes));
-        if sent != Sent::Held {
-            self.held = 0;
+        self.refused = sent == Sent::Held;
+        if !self.refused {
+            self.waiting.pop_front();
+            self.start = next;
+        }
+        if self.waiting.is_empty() {
+            self.clear();
         }
         sent
     }

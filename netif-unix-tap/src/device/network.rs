@@ -12,7 +12,7 @@ use wire::MacAddr;
 
 use super::receive::{TapError, Turn};
 use super::{GSO_MAX_SIZE, State, Tap};
-use crate::transmit::Transmit;
+use crate::transmit::{Sent, Transmit};
 
 impl<R: Reactor> Layer for Tap<R> {
     fn now(&self) -> Instant {
@@ -31,7 +31,7 @@ impl<R: Reactor> Layer for Tap<R> {
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {
-        if self.poll_held(waker).is_ready() {
+        if self.poll_waiting(waker).is_ready() {
             return Poll::Ready(());
         }
         self.room.register(waker);
@@ -42,7 +42,15 @@ impl<R: Reactor> Layer for Tap<R> {
         self.backlog.is_waited_for()
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.departures.ended();
+        // In use by a filler, whose frame is sent with those that wait.
+        let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return };
+        if transmit.oldest().is_some() && self.send_waiting(&mut transmit) {
+            drop(transmit);
+            self.room.wake();
+        }
+    }
 }
 
 impl<R: Reactor> Network for Tap<R> {
@@ -65,8 +73,12 @@ impl<R: Reactor> Network for Tap<R> {
         let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
         let used = fill(buffer).min(len);
         if used > 0 {
-            let sent = transmit.send(&self.source, meta, used);
-            self.settle(sent, used);
+            if !transmit.push(meta, used) {
+                self.settle(Sent::Refused, used);
+            }
+            if !meta.more() || self.departures.is_alone() {
+                self.send_waiting(&mut transmit);
+            }
         }
         drop(transmit);
         self.room.wake();
@@ -82,6 +94,9 @@ impl<R: Reactor> Network for Tap<R> {
     ) -> Result<(), SendError> {
         let whole = len.saturating_add(payload.payload_len());
         let mut transmit = self.begin(meta, whole)?;
+        if !self.send_waiting(&mut transmit) {
+            return Err(self.refuse_full());
+        }
         let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
         if fill(buffer) >= len {
             let sent = payload.show(|[first, second]| {
@@ -139,7 +154,7 @@ impl<R: Reactor> Tap<R> {
         self.admit(meta, len)?;
         // A filler that writes again finds the buffer in use.
         let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
-        if !self.send_held(&mut transmit) {
+        if !transmit.has_place(len) && !self.send_waiting(&mut transmit) {
             return Err(self.refuse_full());
         }
         Ok(transmit)

@@ -41,7 +41,7 @@ impl core::error::Error for TapError {
 }
 
 impl<R: Reactor> Tap<R> {
-    /// One batch of frames.
+    /// One batch of frames, and the answers that were held back meanwhile.
     pub(super) fn poll_listen(
         &self,
         context: &mut Context<'_>,
@@ -49,7 +49,17 @@ impl<R: Reactor> Tap<R> {
     ) -> Poll<Result<Never, TapError>> {
         // Whoever waits for room is served here too, whatever became of the
         // task whose waker the reactor keeps.
-        let _ = self.poll_held(context.waker());
+        let _ = self.poll_waiting(context.waker());
+        let polled = self.poll_batch(context, input);
+        let _ = self.poll_waiting(context.waker());
+        polled
+    }
+
+    fn poll_batch(
+        &self,
+        context: &mut Context<'_>,
+        input: &mut impl FnMut(Frame<'_>),
+    ) -> Poll<Result<Never, TapError>> {
         let Ok(mut receive) = self.receive.try_borrow_mut() else { return Poll::Pending };
         // In quarters of a frame.
         let mut left = 4 * BATCH;
@@ -65,14 +75,14 @@ impl<R: Reactor> Tap<R> {
                         share = 1;
                     }
                     input(Frame::new(frame, meta));
-                    if self.arrivals.is_answered_first() {
+                    if self.arrivals.is_alone() {
                         break;
                     }
                 }
                 Ok(None) => {}
                 Err(Errno::AGAIN) => match self.reactor.poll_readable(&self.source, context.waker()) {
                     Poll::Pending => {
-                        self.arrivals.none_left();
+                        self.arrivals.ended();
                         self.backlog.clear();
                         return Poll::Pending;
                     }
