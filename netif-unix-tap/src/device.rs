@@ -58,7 +58,8 @@ const RECEIVE_LEN: usize = GSO_MAX_SIZE + 4 + 1;
 /// the end of a batch received. When the device has no room, which happens when
 /// its send buffer is bounded and whoever gets its frames is slow, the frame that
 /// it had none for is kept, with those behind it, and the next `write` says
-/// [`Full`](SendError::Full). A frame that segmentation cuts
+/// [`Full`](SendError::Full); whoever listens sends what is kept. What is kept when
+/// the tap is dropped is lost. A frame that segmentation cuts
 /// counts as one in the statistics, and so does a large one received.
 ///
 /// While the interface is not up, writes fail with
@@ -82,6 +83,8 @@ pub struct Tap<R: Reactor> {
     backlog: Backlog,
     /// Listeners whose turn it is not, or that nothing reaches any more.
     idle: WakerSet<2>,
+    /// The one whose turn it is.
+    listener: WakerSet<1>,
     room: WakerSet<4>,
     statistics: Cell<NetworkStatistics>,
 }
@@ -154,6 +157,7 @@ impl<R: Reactor> Tap<R> {
             departures: Pace::default(),
             backlog: Backlog::new(BACKLOG_BATCHES),
             idle: WakerSet::new(),
+            listener: WakerSet::new(),
             room: WakerSet::new(),
             statistics: Cell::new(NetworkStatistics::ZERO),
         };
@@ -257,6 +261,16 @@ impl<R: Reactor> Tap<R> {
         self.count(|statistics| statistics.tx_dropped = statistics.tx_dropped.wrapping_add(1));
     }
 
+    /// Sends the frames that wait. `true` when none waits any more; otherwise the
+    /// listener waits for room, since nobody else may.
+    fn send_or_leave(&self, transmit: &mut Transmit) -> bool {
+        let is_done = self.send_waiting(transmit);
+        if !is_done {
+            self.listener.wake();
+        }
+        is_done
+    }
+
     /// Sends the frames that wait. `true` when none waits any more.
     fn send_waiting(&self, transmit: &mut Transmit) -> bool {
         while let Some(len) = transmit.oldest() {
@@ -281,15 +295,18 @@ impl<R: Reactor> Tap<R> {
             match self.reactor.poll_writable(&self.source, waker) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => {
-                    transmit.clear();
-                    self.settle(Sent::Gone, 0);
-                }
+                Poll::Ready(Err(_)) => self.give_up(&mut transmit),
             }
         }
         drop(transmit);
         self.room.wake();
         Poll::Ready(())
+    }
+
+    /// The device is left, and the frames that wait are lost.
+    fn give_up(&self, transmit: &mut Transmit) {
+        self.state.set(State::Down);
+        (0..transmit.clear()).for_each(|_| self.settle(Sent::Gone, 0));
     }
 }
 

@@ -65,10 +65,11 @@ impl Transmit {
         self.waiting.front().copied()
     }
 
-    /// Gives up the frames that wait.
-    pub(crate) fn clear(&mut self) {
-        self.waiting.clear();
+    /// Gives up the frames that wait, and returns how many.
+    pub(crate) fn clear(&mut self) -> usize {
+        let count = self.waiting.drain(..).count();
         (self.start, self.end, self.refused) = (0, 0, false);
+        count
     }
 
     /// Whether a frame of `len` bytes may wait behind the others.

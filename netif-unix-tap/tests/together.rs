@@ -8,7 +8,7 @@ use netif_unix_tap::{BATCH, Tap};
 use os::Os;
 use os::unix::Unix;
 use support::{message, receive, send, tap};
-use traits::{Layer, Network, Payload, SendError, TxMeta};
+use traits::{Layer, Network, Payload, SendError, Time as _, TxMeta};
 
 const MORE: TxMeta = TxMeta::NONE.with_more(true);
 
@@ -165,6 +165,55 @@ fn frames_wait_in_their_order_where_the_device_has_no_room() {
     assert_eq!(tap.statistics().tx_packets, u64::from(count));
     write(&tap, TxMeta::NONE, 60, 255).unwrap();
     assert_eq!(sent(&far), [255]);
+}
+
+/// Whoever wrote was told that all is well, and waits for nothing.
+#[test]
+fn whoever_listens_sends_what_the_device_had_no_room_for() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    // Fewer than wait, and more than there is room for.
+    rustix::net::sockopt::set_socket_send_buffer_size(&tap, 8_000).unwrap();
+    let count = 40;
+    let work = async {
+        // The listener waits for frames by then.
+        os.sleep(core::time::Duration::from_millis(1)).await;
+        (0..count).for_each(|number| write(&tap, MORE, 1000, number).unwrap());
+        tap.flush();
+        assert!((1..u64::from(count)).contains(&tap.statistics().tx_packets));
+        let mut numbers = Vec::new();
+        for _ in 0..100 {
+            numbers.extend(sent(&far));
+            os.sleep(core::time::Duration::from_millis(1)).await;
+        }
+        Ok(numbers)
+    };
+    let listens = async { tap.listen(|_| {}).await.map(|_| Vec::new()) };
+    let numbers = os.run(async { os::race!(listens, work) }).unwrap();
+    assert_eq!(numbers, (0..count).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_frame_that_comes_to_nothing_holds_none_back() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    write(&tap, MORE, 60, 1).unwrap();
+    tap.write(TxMeta::NONE, 60, |_| 0).unwrap();
+    assert_eq!(sent(&far), [1]);
+}
+
+#[test]
+fn a_filler_that_leaves_the_device_sends_nothing() {
+    let os = Os::new_unix().unwrap();
+    let (tap, far) = tap(&os);
+    write(&tap, MORE, 60, 1).unwrap();
+    tap.write(MORE, 60, |buffer| {
+        tap.disconnect();
+        buffer.len()
+    })
+    .unwrap();
+    tap.flush();
+    assert_eq!((sent(&far), tap.statistics().tx_dropped), (vec![], 2));
 }
 
 /// Bytes of another's.

@@ -44,9 +44,9 @@ impl<R: Reactor> Layer for Tap<R> {
 
     fn flush(&self) {
         self.departures.ended();
-        // In use by a filler, whose frame is sent with those that wait.
+        // In use by a filler: its frame is the one that waits, and no other.
         let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return };
-        if transmit.oldest().is_some() && self.send_waiting(&mut transmit) {
+        if transmit.oldest().is_some() && self.send_or_leave(&mut transmit) {
             drop(transmit);
             self.room.wake();
         }
@@ -72,13 +72,14 @@ impl<R: Reactor> Network for Tap<R> {
         let mut transmit = self.begin(meta, len)?;
         let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
         let used = fill(buffer).min(len);
-        if used > 0 {
-            if !transmit.push(meta, used) {
-                self.settle(Sent::Refused, used);
-            }
-            if !meta.more() || self.departures.is_alone() {
-                self.send_waiting(&mut transmit);
-            }
+        if used > 0 && !transmit.push(meta, used) {
+            self.settle(Sent::Refused, used);
+        }
+        if self.state.get() == State::Down {
+            // The filler has left the device.
+            self.give_up(&mut transmit);
+        } else if !meta.more() || used > 0 && self.departures.is_alone() {
+            self.send_or_leave(&mut transmit);
         }
         drop(transmit);
         self.room.wake();
@@ -94,7 +95,7 @@ impl<R: Reactor> Network for Tap<R> {
     ) -> Result<(), SendError> {
         let whole = len.saturating_add(payload.payload_len());
         let mut transmit = self.begin(meta, whole)?;
-        if !self.send_waiting(&mut transmit) {
+        if !self.send_or_leave(&mut transmit) {
             return Err(self.refuse_full());
         }
         let Some(buffer) = transmit.frame(len) else { return Err(SendError::TooLong) };
@@ -106,6 +107,9 @@ impl<R: Reactor> Network for Tap<R> {
             });
             if let Some(sent) = sent.flatten() {
                 self.settle(sent, whole);
+                if sent == Sent::Held {
+                    self.listener.wake();
+                }
             }
         }
         drop(transmit);
@@ -142,7 +146,7 @@ impl<R: Reactor> Network for Tap<R> {
     fn disconnect(&self) {
         self.state.set(State::Down);
         if let Ok(mut transmit) = self.transmit.try_borrow_mut() {
-            transmit.clear();
+            self.give_up(&mut transmit);
         }
         self.room.wake();
     }
@@ -154,7 +158,7 @@ impl<R: Reactor> Tap<R> {
         self.admit(meta, len)?;
         // A filler that writes again finds the buffer in use.
         let Ok(mut transmit) = self.transmit.try_borrow_mut() else { return Err(self.refuse_full()) };
-        if !transmit.has_place(len) && !self.send_waiting(&mut transmit) {
+        if !transmit.has_place(len) && !self.send_or_leave(&mut transmit) {
             return Err(self.refuse_full());
         }
         Ok(transmit)

@@ -47,6 +47,7 @@ impl<R: Reactor> Tap<R> {
         context: &mut Context<'_>,
         input: &mut impl FnMut(Frame<'_>),
     ) -> Poll<Result<Never, TapError>> {
+        self.listener.register(context.waker());
         // Whoever waits for room is served here too, whatever became of the
         // task whose waker the reactor keeps.
         let _ = self.poll_waiting(context.waker());
