@@ -181,6 +181,10 @@ impl<N: Network, R: Rng> Faults<N, R> {
             return;
         }
         self.transmit.count(|counts| fate.count(counts));
+        if !meta.more() && (fate.lost || due.is_some()) {
+            // Those before wait for it, below.
+            self.device.flush();
+        }
         if fate.lost {
             return;
         }

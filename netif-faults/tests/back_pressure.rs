@@ -8,10 +8,50 @@ use core::future::poll_fn;
 use core::task::Waker;
 use core::time::Duration;
 
-use common::{Device, NONE, everything, listen, ms, number, numbered, random, run_until, send, tower};
+use common::{
+    Device, NONE, everything, listen, ms, number, numbered, random, run_until, send, send_with, tower,
+};
 use netif_faults::{Faults, Probability};
 use netif_memory::{Link, Settings, VirtualClock, WhenFull};
 use traits::{Instant, Layer, Network, SendError, Time, TxMeta};
+
+/// A device that counts how often it was flushed.
+struct Flushed<N> {
+    device: N,
+    count: Cell<u32>,
+}
+
+impl<N: Network> Layer for Flushed<N> {
+    traits::forward_layer!(device, except flush);
+
+    fn flush(&self) {
+        self.count.set(self.count.get() + 1);
+    }
+}
+
+impl<N: Network> Network for Flushed<N> {
+    type Error = N::Error;
+
+    traits::forward_network!(device);
+}
+
+/// A device may keep frames that others follow until the last is there.
+#[test]
+fn a_last_frame_that_is_lost_or_late_lets_those_before_go() {
+    let clock = VirtualClock::new();
+    let link = Link::new(&clock, Settings::new());
+    let lossy = NONE.with_loss(Probability::ALWAYS);
+    let late = NONE.with_delay(Duration::from_millis(5), Duration::ZERO);
+    for (set, expected) in [(NONE, 0), (lossy, 1), (late, 1)] {
+        let [port, _] = link.ports();
+        let device = Flushed { device: port, count: Cell::new(0) };
+        let faulty = Faults::new(&device, random(1), NONE, NONE);
+        send_with(&faulty, TxMeta::NONE.with_more(true), &numbered(1)).unwrap();
+        faulty.set_transmit(set);
+        send_with(&faulty, TxMeta::NONE, &numbered(2)).unwrap();
+        assert_eq!(device.count.get(), expected, "{set:?}");
+    }
+}
 
 /// Sends frames as fast as the device lets, and says when each went.
 async fn push(device: &impl Network, count: u32, refused: &Cell<u32>) {

@@ -58,7 +58,9 @@ pub struct Endpoint {
     /// one by one.
     pub segment_size: Option<NonZeroU16>,
     /// Another datagram follows at once
-    /// ([`TxMeta::more`](crate::TxMeta::more)).
+    /// ([`TxMeta::more`](crate::TxMeta::more)), for which this one may wait:
+    /// whoever sets it flushes behind the last, since that may fail, or wait for
+    /// an address.
     pub more: bool,
 }
 

@@ -117,19 +117,19 @@ impl<I: Ip> Udp<I> {
         })?;
         let sent = buffer.get(..used).unwrap_or_default();
         let mut rest = sent.chunks(size).skip(1).peekable();
-        let mut following = false;
+        let mut is_ended = endpoint.more;
         while let Some(segment) = rest.next() {
-            following = true;
             let meta = plain(path, segment.len()).with_more(endpoint.more || rest.peek().is_some());
             let one = self.emit(endpoint, path.src, meta, segment.len(), &mut |buffer| copy(segment, buffer));
+            is_ended = endpoint.more || one.is_ok();
             match one {
                 Ok(()) => self.counters.tx_datagrams.bump(),
                 Err(_) => self.counters.tx_segments_dropped.bump(),
             }
         }
         // The first was marked as followed by another before the filler could
-        // say how much there is.
-        if !following && !endpoint.more {
+        // say how much there is; or the last was refused.
+        if !is_ended {
             self.ip.flush();
         }
         Ok(())

@@ -48,6 +48,7 @@ where
         self.counters.add(Count::TxFragmented);
         let rest = buffer.get(..used).and_then(|whole| whole.get(chunk..)).unwrap_or_default();
         let mut offset = chunk;
+        let mut is_ended = meta.more();
         for part in rest.chunks(chunk) {
             let last = offset + part.len() >= used;
             outgoing.set_fragmentation(Fragmentation::new(offset as u16, !last));
@@ -56,7 +57,12 @@ where
                 self.counters.add(Count::TxFragmentsLost);
                 break;
             }
+            is_ended |= last;
             offset += part.len();
+        }
+        // Those before were marked as followed by another.
+        if !is_ended {
+            self.ethernet.flush();
         }
         Ok(())
     }

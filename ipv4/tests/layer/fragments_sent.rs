@@ -82,6 +82,9 @@ fn a_filler_that_uses_less_leaves_fewer_fragments() {
         let sent = link.take();
         assert_eq!(sent.len(), used.div_ceil(1_480));
         assert_eq!(join(&sent, 1_500), payload);
+        // What was held back for the next is let go.
+        let is_ended = !sent[sent.len() - 1].meta.more();
+        assert_eq!(link.flushes.take(), usize::from(!is_ended));
     }
 }
 

@@ -204,6 +204,11 @@ fn segments_after_the_first_may_be_lost() {
     assert_eq!(ip.sent.borrow().len(), 2);
     assert_eq!(udp.statistics().tx_segments_dropped, 1);
     assert_eq!(udp.statistics().tx_datagrams, 2);
+    assert_eq!(ip.flushes.get(), 0);
+    // The last: what waits for it is let go.
+    ip.outcomes.borrow_mut().extend([Ok(()), Ok(()), Err(SendError::Full)]);
+    udp.write(segmented(10), 30, fill_with(&pattern(30))).unwrap();
+    assert_eq!(ip.flushes.get(), 1);
 }
 
 #[test]

@@ -45,6 +45,7 @@ pub struct Link {
     pub capabilities: Cell<Capabilities>,
     pub deadline: Cell<Option<Instant>>,
     pub polls: Cell<usize>,
+    pub flushes: Cell<usize>,
     /// Frames whose payload was told, not filled in.
     pub gathered: Cell<usize>,
     buffer: RefCell<Vec<u8>>,
@@ -66,6 +67,7 @@ impl Default for Link {
             capabilities: Cell::new(Capabilities::NONE),
             deadline: Cell::new(None),
             polls: Cell::new(0),
+            flushes: Cell::new(0),
             gathered: Cell::new(0),
             buffer: RefCell::default(),
         }
@@ -107,7 +109,9 @@ impl Layer for Link {
         false
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.flushes.set(self.flushes.get() + 1);
+    }
 }
 
 impl Ethernet for Link {
