@@ -177,8 +177,8 @@ impl<'t, I: Ip, S: Storage> Flow<'t, I, S> {
     }
 
     /// Queues all of `bytes`, to be sent from where they lie: nothing is copied
-    /// but into the frames, and not even there where the device gathers. For pages,
-    /// files, and whatever else is a part of the program.
+    /// but into the frames, and into large ones not even there where the device
+    /// gathers. For pages, files, and whatever else is a part of the program.
     ///
     /// Waits until there is room for a byte, and then takes them all, up to 2²⁹ at
     /// once: the send limit may be exceeded by as much, since they take no memory.

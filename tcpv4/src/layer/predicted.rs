@@ -148,7 +148,7 @@ impl<S: Storage> Held<S> {
         self.indexed && self.tuple == *tuple
     }
 
-    /// Whether it is a flow's, established, and with nothing on loan.
+    /// Whether it is no listener's, established, and with nothing on loan.
     #[inline]
     fn is_as_usual(&self) -> bool {
         self.machine.state() == ConnectionState::Established

@@ -44,7 +44,8 @@ impl<L: List<Piece>> Pieces<L> {
     /// Puts a piece behind all that is queued, of which `copied` bytes are copied
     /// ones, and returns whether there was room.
     pub(crate) fn push(&mut self, bytes: &'static [u8], copied: u32) -> bool {
-        let before = copied - self.before_last();
+        // Of a ring on loan, what lies before is not known.
+        let Some(before) = copied.checked_sub(self.before_last()) else { return false };
         self.len() < MOST && self.0.push(Piece { before, bytes })
     }
 
