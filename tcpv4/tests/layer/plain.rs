@@ -1,6 +1,6 @@
-//! Segments whose options are the timestamps as everybody pads them are taken by
-//! a way of their own: each has a twin that is padded otherwise, which is not, and
-//! fares alike.
+//! Segments whose options are the timestamps as everybody pads them, or none, are
+//! taken by a way of their own: each has a twin that is padded otherwise, which is
+//! not, and fares alike.
 
 use std::time::Duration;
 
@@ -78,19 +78,33 @@ fn arrives() -> impl Strategy<Value = Arrives> {
     )
 }
 
-/// The option, padded before it or behind.
+/// Timestamps, padded before the option or behind; without them nothing or padding.
+fn options(stamp: Option<u32>, is_usual: bool) -> Vec<u8> {
+    match stamp {
+        Some(value) => timestamps(value, 0, is_usual),
+        None if is_usual => Vec::new(),
+        None => vec![1; 4],
+    }
+}
+
 fn timestamps(value: u32, echo: u32, is_usual: bool) -> Vec<u8> {
     let option = [&[8, 10][..], &value.to_be_bytes(), &echo.to_be_bytes()].concat();
     if is_usual { [&[1, 1][..], &option].concat() } else { [&option[..], &[1, 1]].concat() }
 }
 
 /// All that can be seen of a host to which that happens.
-fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, ecn: bool, all: &[Arrives]) -> Vec<String> {
+fn run<S: Storage>(
+    net: &Net<'_, S>,
+    is_usual: bool,
+    [ecn, stamped]: [bool; 2],
+    all: &[Arrives],
+) -> Vec<String> {
     let listener = Listener::<2>::with_capacity();
     let mut settings = net.a().settings();
     settings.ecn = ecn;
     net.a().set_settings(settings);
-    let opening = Raw::new(if ecn { SYN | ECE | CWR } else { SYN }, 999, 0).options(&timestamps(1, 0, true));
+    let opening =
+        Raw::new(if ecn { SYN | ECE | CWR } else { SYN }, 999, 0).options(&options(stamped.then_some(1), true));
     let (mut flow, first) = accept(net, &listener, &opening);
     let (mut nxt, mut una, mut ts) = (1000u32, first, 1u32);
     let mut buffer = [0; 5000];
@@ -101,7 +115,7 @@ fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, ecn: bool, all: &[Arrives])
         ts = ts.wrapping_add_signed(arrives.ts);
         let (seq, ack) = (nxt.wrapping_add_signed(arrives.seq), una.wrapping_add_signed(arrives.ack));
         let mut raw = Raw::new(arrives.flags, seq, ack)
-            .options(&timestamps(ts, 0, is_usual))
+            .options(&options(stamped.then_some(ts), is_usual))
             .payload(&vec![7; arrives.len]);
         raw.window = arrives.window;
         if arrives.is_broadcast {
@@ -111,7 +125,8 @@ fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, ecn: bool, all: &[Arrives])
             raw = raw.from(PEER, 6000);
         }
         raw.tos = if arrives.is_marked { 3 } else { 0 };
-        raw.spoilt = arrives.spoilt;
+        // Without timestamps the twins have ports and numbers alike.
+        raw.spoilt = arrives.spoilt.map(|bit| if stamped { bit } else { bit % 96 });
         let input = || raw.input(net.a(), Some(&listener));
         match arrives.lent {
             Lent::None => input(),
@@ -143,10 +158,10 @@ fn run<S: Storage>(net: &Net<'_, S>, is_usual: bool, ecn: bool, all: &[Arrives])
 
 proptest! {
     #[test]
-    fn both_ways_do_the_same(ecn: bool, all in proptest::collection::vec(arrives(), 1..60)) {
+    fn both_ways_do_the_same(agreed: [bool; 2], all in proptest::collection::vec(arrives(), 1..60)) {
         let mut traces = Vec::new();
         for is_usual in [true, false] {
-            with_heap(|net| traces.push(run(net, is_usual, ecn, &all)));
+            with_heap(|net| traces.push(run(net, is_usual, agreed, &all)));
         }
         for (at, (usual, other)) in traces[0].iter().zip(&traces[1]).enumerate() {
             prop_assert_eq!(usual, other, "after {} of {:?}", at, all);
