@@ -1,9 +1,11 @@
 //! Every check of the project, in the order in which they fail fastest.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
+use serde::Deserialize;
 use xshell::{Shell, cmd};
 
 use crate::{footprint, fuzz, install, xen_test};
@@ -24,7 +26,6 @@ const STEPS: &[Step] = &[
     Step { name: "no-std", needs: &["cc", "nm", "objdump", "valgrind"], run: no_std },
     Step { name: "tests", needs: &[], run: tests },
     Step { name: "fuzz", needs: &["c++"], run: fuzz },
-    Step { name: "towers", needs: &[], run: towers },
     Step {
         name: "linux",
         needs: &[
@@ -129,14 +130,48 @@ fn dependencies(shell: &Shell) -> Result<()> {
 }
 
 fn no_std(shell: &Shell) -> Result<()> {
+    let _seed = shell.push_env("PROPTEST_RNG_SEED", SEED);
     // All scripts of TCP in memory that the caller hands over, with no other there.
     cmd!(shell, "cargo test -p tcpv4 --no-default-features --lib --tests --locked").run()?;
     footprint::check(shell)
 }
 
+/// All that wants no programs of the system: units, and whole towers in virtual time,
+/// simulated, replayed, attacked.
 fn tests(shell: &Shell) -> Result<()> {
+    let _seed = shell.push_env("PROPTEST_RNG_SEED", SEED);
+    let names = tests_by_name(shell)?;
+    let which = names.iter().filter(|name| !ON_A_TAP.contains(&name.as_str()));
+    let which = which.flat_map(|name| ["--test", name]);
     // TCP's run in both forms of memory.
-    Ok(cmd!(shell, "cargo test --workspace --exclude tests --all-features --locked").run()?)
+    cmd!(shell, "cargo test {EVERYTHING...} --lib --bins --examples {which...}").run()?;
+    Ok(cmd!(shell, "cargo test {EVERYTHING...} --doc").run()?)
+}
+
+/// The names of all programs of tests.
+fn tests_by_name(shell: &Shell) -> Result<BTreeSet<String>> {
+    let text = cmd!(shell, "cargo metadata --no-deps --format-version 1 --locked --offline").quiet().read()?;
+    let Metadata { packages } = serde_json::from_str(&text)?;
+    let targets = packages.into_iter().flat_map(|package| package.targets);
+    let tests = targets.filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    Ok(tests.map(|target| target.name).collect())
+}
+
+/// What cargo knows of the workspace.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
 }
 
 /// Each target for so many executions, the same ones each time.
@@ -147,22 +182,18 @@ fn fuzz(shell: &Shell) -> Result<()> {
 /// The tests of whole towers that want programs of the system.
 const ON_A_TAP: [&str; 3] = ["beside", "linux", "paths"];
 
-/// Whole towers in virtual time: simulated, replayed, attacked.
-fn towers(shell: &Shell) -> Result<()> {
-    let mut names = Vec::new();
-    for path in shell.read_dir("tests/tests")? {
-        let is_test = path.extension().is_some_and(|end| end == "rs") || path.join("main.rs").exists();
-        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
-        names.extend(name.filter(|name| is_test && !ON_A_TAP.contains(&name.as_str())));
-    }
-    let which = names.iter().flat_map(|name| ["--test", name]);
-    Ok(cmd!(shell, "cargo test -p tests --lib {which...} --locked").run()?)
-}
+/// The same for all tests: for another selection, cargo compiles the stack once more,
+/// since whatever it depends on has other features then.
+const EVERYTHING: [&str; 3] = ["--workspace", "--all-features", "--locked"];
+
+/// Draws the random inputs of properties: the same ones each time, as those of the fuzz
+/// targets. Whoever runs `cargo test` has others each time.
+const SEED: &str = "1";
 
 /// Whole towers on a tap, against the kernel and its servers.
 fn linux(shell: &Shell) -> Result<()> {
     let which = ON_A_TAP.iter().flat_map(|name| ["--test", name]);
-    Ok(cmd!(shell, "cargo test -p tests {which...} --locked").run()?)
+    Ok(cmd!(shell, "cargo test {EVERYTHING...} {which...}").run()?)
 }
 
 /// The main job, as a user starts it.
