@@ -20,7 +20,8 @@ impl Console for Silent {
 
 /// The tower from raw frames: Ethernet, ARP, IPv4, ICMP, UDP, TCP and DHCP,
 /// with frames of any content, frames whose headers hold, the device's word
-/// on them, marks of congestion, with ECN and without, groups joined and left, and time that passes.
+/// on them, marks of congestion, with ECN and without, groups joined and left, and
+/// time that passes.
 pub fn tower(data: &[u8]) {
     let mut bytes = Bytes::new(data);
     let start = bytes.u8();

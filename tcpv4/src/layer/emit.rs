@@ -246,7 +246,8 @@ pub(super) fn complete_checksum(pseudo: Checksum, segment: &mut [u8]) -> Option<
 }
 
 /// What is asked of the device for a segment; `partial`: that it completes the
-/// checksum.
+/// checksum. Others may follow each: the turn, or the batch received, ends with a
+/// flush.
 #[inline]
 pub(super) const fn meta_of(partial: bool) -> TxMeta {
     let meta = TxMeta::NONE.with_more(true);
@@ -254,7 +255,8 @@ pub(super) const fn meta_of(partial: bool) -> TxMeta {
 }
 
 /// What a path takes; `large`: whether to ask the device to cut. Where it does
-/// not, a burst is decided upon as one and [cut here](Tcp::emit_cut).
+/// not, a burst is decided upon as one and cut here, as [a run](Tcp::emit_run) or
+/// [one by one](Tcp::emit_cut).
 pub(super) fn budget(path: &Result<Path, SendError>, large: bool) -> Budget {
     match path {
         Err(_) => Budget { mtu: MTU_UNKNOWN, gso_max_size: 0 },
