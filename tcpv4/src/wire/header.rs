@@ -25,14 +25,14 @@ const ACK: u8 = 0x10;
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-struct Header {
-    src_port: U16,
-    dst_port: U16,
-    seq: U32,
-    ack: U32,
-    data_offset: u8,
-    flags: u8,
-    window: U16,
+pub(super) struct Header {
+    pub(super) src_port: U16,
+    pub(super) dst_port: U16,
+    pub(super) seq: U32,
+    pub(super) ack: U32,
+    pub(super) data_offset: u8,
+    pub(super) flags: u8,
+    pub(super) window: U16,
     checksum: U16,
     urgent: U16,
 }

@@ -2,26 +2,13 @@
 
 use core::num::NonZeroU16;
 
-use zerocopy::byteorder::network_endian::{U16, U32};
+use zerocopy::byteorder::network_endian::U32;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Ports;
+use super::header::Header;
 use crate::segment::Plain;
 use crate::{SeqNum, Window};
-
-/// The header, with its flags read together with its length.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct Header {
-    src_port: U16,
-    dst_port: U16,
-    seq: U32,
-    ack: U32,
-    offset_and_flags: U16,
-    window: U16,
-    checksum: U16,
-    urgent: U16,
-}
 
 /// The timestamps alone, as everybody pads them (RFC 7323, appendix A).
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
@@ -50,7 +37,7 @@ pub(crate) struct Kind {
 #[inline(always)]
 pub(crate) fn kind(payload: &[u8]) -> Option<Kind> {
     let (header, _) = Header::ref_from_prefix(payload).ok()?;
-    let flags = header.offset_and_flags.get();
+    let flags = u16::from_be_bytes([header.data_offset, header.flags]);
     let has_timestamps = match flags & !PSH {
         WITH => true,
         WITHOUT => false,
