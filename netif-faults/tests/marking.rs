@@ -3,12 +3,10 @@
 mod common;
 
 use core::cell::RefCell;
-use std::num::NonZeroU16;
 
-use common::{NONE, everything, listen, ms, pass, random, run_until, send, send_with};
+use common::{NONE, cut, everything, listen, ms, pass, random, run_until, send};
 use netif_faults::{Counts, Faults, Impairments, Probability};
 use netif_memory::{Link, Settings, VirtualClock};
-use traits::{Capabilities, Offload, SegmentationKind, TxMeta};
 
 /// Not ECN-capable, capable both ways, marked already.
 const FIELDS: [u8; 4] = [0b00, 0b01, 0b10, 0b11];
@@ -135,22 +133,9 @@ fn marks_come_beside_other_faults() {
 
 #[test]
 fn each_piece_of_a_large_frame_is_marked_for_itself() {
-    let clock = VirtualClock::new();
-    let offload = Settings::new().with_capabilities(Capabilities::new(Offload::all(), 65_550));
-    let link = Link::new(&clock, offload);
-    let [a, b] = link.ports();
-    let device = Faults::new(a, random(5), NONE.with_marking(Probability::percent(30)), NONE);
-    let received = RefCell::default();
-    let size = NonZeroU16::new(100).unwrap();
-    let meta =
-        TxMeta::NONE.with_checksum(34, 16).with_segmentation(SegmentationKind::Tcp4 { cwr: false }, size, 54);
-    for _ in 0..10 {
-        send_with(&device, meta, &frame(0b10, &[7; 5000])).unwrap();
-    }
-    run_until(&clock, vec![listen(&b, &received)], ms(1));
-    let received = received.borrow();
+    let (counts, received) = cut(NONE.with_marking(Probability::percent(30)), &frame(0b10, &[7; 5000]));
     let marks = received.iter().filter(|(_, bytes, _)| bytes[15] == 3).count() as u64;
-    assert_eq!((received.len(), marks), (500, device.faults().transmit.marked));
+    assert_eq!((received.len(), marks), (500, counts.marked));
     assert!((100..200).contains(&marks), "{marks}");
     assert!(received.iter().all(|(_, bytes, _)| wire::checksum(&bytes[14..34]) == 0));
 }

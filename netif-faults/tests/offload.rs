@@ -3,12 +3,11 @@
 mod common;
 
 use core::cell::RefCell;
-use std::num::NonZeroU16;
 
-use common::{NONE, listen, ms, random, run_until, send_with};
+use common::{NONE, cut, listen, ms, random, run_until, send_with};
 use netif_faults::{Faults, Probability};
 use netif_memory::{Link, Settings, VirtualClock};
-use traits::{Capabilities, ChecksumVerdict, Offload, SegmentationKind, TxMeta};
+use traits::{Capabilities, ChecksumVerdict, Offload, TxMeta};
 
 fn tcp(payload: &[u8]) -> Vec<u8> {
     let (a, b) = ([10, 0, 0, 1], [10, 0, 0, 2]);
@@ -66,23 +65,9 @@ fn no_offload_hides_the_damage() {
 
 #[test]
 fn pieces_of_a_large_frame_are_lost_one_by_one() {
-    let clock = VirtualClock::new();
-    let offload = Settings::new().with_capabilities(Capabilities::new(Offload::all(), 65_550));
-    let link = Link::new(&clock, offload);
-    let [a, b] = link.ports();
-    let device = Faults::new(a, random(5), NONE.with_loss(Probability::percent(20)), NONE);
-    let received = RefCell::default();
-    let size = NonZeroU16::new(100).unwrap();
-    let meta =
-        TxMeta::NONE.with_checksum(34, 16).with_segmentation(SegmentationKind::Tcp4 { cwr: false }, size, 54);
-    for _ in 0..10 {
-        send_with(&device, meta, &tcp(&[7; 5000])).unwrap();
-    }
-    run_until(&clock, vec![listen(&b, &received)], ms(1));
-    let counts = device.faults().transmit;
+    let (counts, received) = cut(NONE.with_loss(Probability::percent(20)), &tcp(&[7; 5000]));
     assert_eq!(counts.frames, 500);
     assert!((60..140).contains(&counts.lost));
-    let received = received.borrow();
     assert_eq!(received.len() as u64, 500 - counts.lost);
     assert!(received.iter().all(|(_, bytes, _)| bytes.len() == 154 && checksum_holds(bytes)));
 }

@@ -4,14 +4,17 @@
 
 use core::cell::RefCell;
 use core::future::Future;
+use core::num::NonZeroU16;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use netif_faults::{Faults, Impairments, Probability};
+use netif_faults::{Counts, Faults, Impairments, Probability};
 use netif_memory::{Heap, Link, Port, Settings, Simulator, VirtualClock};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-use traits::{Frame, Instant, Layer, Network, RxMeta, SendError, Time, TxMeta};
+use traits::{
+    Capabilities, Frame, Instant, Layer, Network, Offload, RxMeta, SegmentationKind, SendError, Time, TxMeta,
+};
 
 pub(crate) type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -64,6 +67,25 @@ pub(crate) fn send_with(device: &impl Network, meta: TxMeta, bytes: &[u8]) -> Re
     })
 }
 
+/// What comes of ten frames of 5,000 bytes of TCP's, cut into pieces of 100 each, on a
+/// way with `set`; and what befell them.
+pub(crate) fn cut(set: Impairments, frame: &[u8]) -> (Counts, Vec<Received>) {
+    let clock = VirtualClock::new();
+    let offload = Settings::new().with_capabilities(Capabilities::new(Offload::all(), 65_550));
+    let link = Link::new(&clock, offload);
+    let [a, b] = link.ports();
+    let device = Faults::new(a, random(5), set, NONE);
+    let received = RefCell::default();
+    let size = NonZeroU16::new(100).unwrap();
+    let meta =
+        TxMeta::NONE.with_checksum(34, 16).with_segmentation(SegmentationKind::Tcp4 { cwr: false }, size, 54);
+    for _ in 0..10 {
+        send_with(&device, meta, frame).unwrap();
+    }
+    run_until(&clock, vec![listen(&b, &received)], ms(1));
+    (device.faults().transmit, received.take())
+}
+
 /// Numbers in frames, so that each is known again.
 pub(crate) fn numbered(n: u32) -> Vec<u8> {
     let mut bytes = vec![0; 60];
@@ -77,12 +99,7 @@ pub(crate) fn number(bytes: &[u8]) -> u32 {
 
 /// What arrives of `count` frames, one each millisecond, sent through faults
 /// on the way out, or received through them.
-pub(crate) fn pass(
-    set: Impairments,
-    outwards: bool,
-    count: u32,
-    seed: u64,
-) -> (Vec<Received>, netif_faults::Counts) {
+pub(crate) fn pass(set: Impairments, outwards: bool, count: u32, seed: u64) -> (Vec<Received>, Counts) {
     let clock = VirtualClock::new();
     let link = Link::new(&clock, Settings::new());
     let [a, b] = link.ports();
