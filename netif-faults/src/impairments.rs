@@ -34,8 +34,8 @@ impl Probability {
 /// A frame meets the faults in this order: loss, truncation, the mark of
 /// congestion, bit errors, duplication, delay. Each frame draws the same number
 /// of random numbers whatever is set, so that setting one of those faults leaves
-/// the others where they were. That does not hold of setting the first one: where nothing
-/// but [`full`](Self::full) can happen, frames draw for that alone. Nor of
+/// the others where they were. That does not hold of setting the first one:
+/// where nothing but [`full`](Self::full) can happen, frames draw for that alone. Nor of
 /// `full`, which draws for each attempt to write, before the frame does; nor
 /// where the device below has no room itself, since a frame that it refuses
 /// draws anew when it comes again.

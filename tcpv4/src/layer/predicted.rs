@@ -75,6 +75,7 @@ impl<I: Ip, S: Storage> Tcp<I, S> {
             Some(held) if held.is_of(&tuple) && held.is_as_usual() => held,
             // The first of a run, at best.
             Some(_) | None => {
+                // A copy, since one that is lent would stand in memory above as well.
                 let tuple = Tuple::new(tuple.local(), tuple.remote());
                 match self.turn_to(state, &tuple, &mut known) {
                     Some(held) => held,
